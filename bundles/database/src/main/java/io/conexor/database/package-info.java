@@ -1,0 +1,5 @@
+/** Replica-aware router and failover client for PostgreSQL. */
+@NullMarked
+package io.conexor.database;
+
+import org.jspecify.annotations.NullMarked;

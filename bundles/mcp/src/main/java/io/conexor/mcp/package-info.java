@@ -1,0 +1,5 @@
+/** The face towards MCP clients. */
+@NullMarked
+package io.conexor.mcp;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,5 @@
+/** The face towards applications. */
+@NullMarked
+package io.conexor.rest;
+
+import org.jspecify.annotations.NullMarked;
