@@ -1,0 +1,47 @@
+package io.conexor.api.agent;
+
+import io.conexor.api.Subscription;
+import java.nio.ByteBuffer;
+import java.util.Collection;
+import java.util.Optional;
+import org.osgi.annotation.versioning.ConsumerType;
+import org.osgi.annotation.versioning.ProviderType;
+
+/**
+ * The agents' links that end at this backend.
+ *
+ * <p><b>Threads.</b> Safe for concurrent use; nothing blocks; {@link #find} takes no lock.
+ */
+@ProviderType
+public interface LocalLinks {
+
+  Optional<AgentLink> find(LinkId link);
+
+  Collection<AgentLink> links();
+
+  /**
+   * Sends what arrives on all links, present and future, to the listener. One listener at a time; a
+   * second is an {@link IllegalStateException}.
+   */
+  Subscription listen(Listener listener);
+
+  /**
+   * Receives from links. For one link: one call at a time, in order, on an I/O thread; must not
+   * block.
+   */
+  @ConsumerType
+  interface Listener {
+    void opened(AgentLink link);
+
+    /**
+     * A stream item or completion.
+     *
+     * @param message one hub message without its length prefix; backed by an array; valid only
+     *     during the call
+     */
+    void message(AgentLink link, ByteBuffer message);
+
+    /** Calls sent over it and not answered have an unknown outcome. */
+    void closed(AgentLink link, String reason);
+  }
+}

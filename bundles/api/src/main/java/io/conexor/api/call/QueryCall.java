@@ -1,0 +1,31 @@
+package io.conexor.api.call;
+
+import io.conexor.api.Deadline;
+import io.conexor.api.catalog.OrgId;
+import java.util.List;
+import java.util.UUID;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A statement to run on a data source.
+ *
+ * @param queryId made by whoever received the request; repeating a call with the same id lets the
+ *     agent recognise it
+ * @param sql with {@code ?} for each parameter
+ * @param parameters null, Boolean, Long, Double, BigDecimal, String, byte[] or a List of these
+ * @param maxRows 1 or more; the agent's own ceiling may be lower
+ * @param maxBytes of encoded rows; 1 or more; as {@code maxRows}
+ * @param repeatable whether running it twice is harmless; a read is
+ * @param traceparent W3C trace context, passed on as it is
+ */
+public record QueryCall(
+    UUID queryId,
+    OrgId org,
+    String source,
+    String sql,
+    List<@Nullable Object> parameters,
+    long maxRows,
+    long maxBytes,
+    Deadline deadline,
+    boolean repeatable,
+    @Nullable String traceparent) {}
