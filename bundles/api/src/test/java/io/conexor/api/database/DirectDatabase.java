@@ -1,0 +1,85 @@
+package io.conexor.api.database;
+
+import io.conexor.api.ConexorException;
+import io.conexor.api.ConexorException.Applied;
+import io.conexor.api.ConexorException.Blame;
+import io.conexor.api.Deadline;
+import java.sql.Connection;
+import java.sql.SQLException;
+import java.util.concurrent.ConcurrentLinkedDeque;
+import java.util.concurrent.atomic.AtomicInteger;
+
+/**
+ * The simplest {@link Database} there is, for the tests of bundles that use one: a few connections
+ * to one server, no routing and no retries. Consistency is ignored, for there is one server.
+ */
+public final class DirectDatabase implements Database, AutoCloseable {
+
+  private final LocalPostgres server;
+  private final ConcurrentLinkedDeque<Connection> idle = new ConcurrentLinkedDeque<>();
+
+  /** Reads and writes begun, for tests that prove that none was needed. */
+  public final AtomicInteger uses = new AtomicInteger();
+
+  public DirectDatabase(LocalPostgres server) {
+    this.server = server;
+  }
+
+  @Override
+  public <T> Written<T> write(Deadline deadline, SqlWork<T> work) {
+    return new Written<>(run(work), CommitToken.NONE);
+  }
+
+  @Override
+  public <T> T read(Consistency consistency, Deadline deadline, SqlWork<T> work) {
+    return run(work);
+  }
+
+  private <T> T run(SqlWork<T> work) {
+    uses.incrementAndGet();
+    Connection connection;
+    try {
+      connection = idle.poll();
+      if (connection == null || !connection.isValid(2)) {
+        connection = server.connect();
+        connection.setAutoCommit(false);
+      }
+    } catch (SQLException e) {
+      throw new ConexorException(
+          Blame.DEPENDENCY, Applied.NO, "database_unavailable", "PostgreSQL is away", e);
+    }
+    try {
+      T result = work.run(connection);
+      connection.commit();
+      idle.push(connection);
+      return result;
+    } catch (SQLException e) {
+      close(connection);
+      String state = e.getSQLState() == null ? "" : e.getSQLState();
+      if (state.startsWith("08") || state.startsWith("57")) {
+        throw new ConexorException(
+            Blame.DEPENDENCY, Applied.UNKNOWN, "database_unavailable", "PostgreSQL went away", e);
+      }
+      throw new SqlFailedException(e);
+    } catch (RuntimeException e) {
+      close(connection);
+      throw e;
+    }
+  }
+
+  private static void close(Connection connection) {
+    try {
+      connection.close();
+    } catch (SQLException ignored) {
+      // it was broken before
+    }
+  }
+
+  @Override
+  public void close() {
+    Connection connection;
+    while ((connection = idle.poll()) != null) {
+      close(connection);
+    }
+  }
+}
