@@ -1,6 +1,7 @@
 package io.conexor.api.database;
 
 import io.conexor.api.Deadline;
+import io.conexor.api.catalog.OrgId;
 import java.sql.Connection;
 import java.sql.SQLException;
 import org.osgi.annotation.versioning.ConsumerType;
@@ -17,6 +18,10 @@ import org.osgi.annotation.versioning.ProviderType;
  * repeated already. {@code Applied.UNKNOWN}: the commit may have happened. A work's own {@link
  * SQLException} that is the statement's fault (constraint, syntax) arrives as {@link
  * SqlFailedException}.
+ *
+ * <p><b>Tenancy.</b> Tables of tenants are under row-level security. The service itself sees none
+ * of their rows: ask {@link #forOrganisation} for one tenant's, or {@link #forFleet} where the
+ * tenant is not known yet (looking up a key) or several are concerned (delivering the audit).
  */
 @ProviderType
 public interface Database {
@@ -31,6 +36,12 @@ public interface Database {
    * Runs work in a read-only transaction on a server fresh enough. The work may run more than once.
    */
   <T> T read(Consistency consistency, Deadline deadline, SqlWork<T> work);
+
+  /** The same database, where only rows of this organisation are seen and may be written. */
+  Database forOrganisation(OrgId org);
+
+  /** The same database, where the rows of all organisations are seen and may be written. */
+  Database forFleet();
 
   /** What a write returned, and proof of it. */
   record Written<T>(T value, CommitToken token) {}
