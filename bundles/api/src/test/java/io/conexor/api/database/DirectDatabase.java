@@ -4,7 +4,9 @@ import io.conexor.api.ConexorException;
 import io.conexor.api.ConexorException.Applied;
 import io.conexor.api.ConexorException.Blame;
 import io.conexor.api.Deadline;
+import io.conexor.api.catalog.OrgId;
 import java.sql.Connection;
+import java.sql.PreparedStatement;
 import java.sql.SQLException;
 import java.util.concurrent.ConcurrentLinkedDeque;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -16,13 +18,35 @@ import java.util.concurrent.atomic.AtomicInteger;
 public final class DirectDatabase implements Database, AutoCloseable {
 
   private final LocalPostgres server;
-  private final ConcurrentLinkedDeque<Connection> idle = new ConcurrentLinkedDeque<>();
+  private final String scope;
+  private final ConcurrentLinkedDeque<Connection> idle;
 
   /** Reads and writes begun, for tests that prove that none was needed. */
-  public final AtomicInteger uses = new AtomicInteger();
+  public final AtomicInteger uses;
 
   public DirectDatabase(LocalPostgres server) {
+    this(server, "", new ConcurrentLinkedDeque<>(), new AtomicInteger());
+  }
+
+  private DirectDatabase(
+      LocalPostgres server,
+      String scope,
+      ConcurrentLinkedDeque<Connection> idle,
+      AtomicInteger uses) {
     this.server = server;
+    this.scope = scope;
+    this.idle = idle;
+    this.uses = uses;
+  }
+
+  @Override
+  public Database forOrganisation(OrgId org) {
+    return new DirectDatabase(server, org.toString(), idle, uses);
+  }
+
+  @Override
+  public Database forFleet() {
+    return new DirectDatabase(server, "*", idle, uses);
   }
 
   @Override
@@ -49,6 +73,11 @@ public final class DirectDatabase implements Database, AutoCloseable {
           Blame.DEPENDENCY, Applied.NO, "database_unavailable", "PostgreSQL is away", e);
     }
     try {
+      try (PreparedStatement see =
+          connection.prepareStatement("select set_config('conexor.org', ?, true)")) {
+        see.setString(1, scope);
+        see.execute();
+      }
       T result = work.run(connection);
       connection.commit();
       idle.push(connection);
