@@ -1,0 +1,185 @@
+package io.conexor.protocol.agent;
+
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/** What travels on a link between an agent and a backend. */
+public sealed interface AgentMessage {
+
+  /** What an agent sends. */
+  sealed interface FromAgent extends AgentMessage {}
+
+  /** What a backend sends. */
+  sealed interface FromBackend extends AgentMessage {}
+
+  /**
+   * The first message of an agent.
+   *
+   * @param processId new at each start of the agent; tells its links from those of a namesake or a
+   *     predecessor
+   */
+  record Hello(
+      int wireVersion,
+      String agentVersion,
+      String processId,
+      String agentName,
+      List<Source> sources)
+      implements FromAgent {}
+
+  /**
+   * A data source as its agent announces it.
+   *
+   * @param state {@code UP}, {@code DOWN} or {@code UNKNOWN}
+   * @param maxRows most rows the agent returns for one query, 0 for no limit
+   * @param maxBytes most bytes of rows, 0 for no limit
+   */
+  record Source(
+      String name,
+      String engine,
+      String productVersion,
+      boolean readOnly,
+      long maxRows,
+      long maxBytes,
+      int maxConcurrent,
+      String state,
+      @Nullable String stateReason) {}
+
+  /** How a source of the agent is doing; states as in {@link Source}. */
+  record SourceState(String name, String state, @Nullable String reason) {}
+
+  /** Sent every heartbeat interval. */
+  record Heartbeat(int inFlight, int queued, List<SourceState> sources, long sequence)
+      implements FromAgent {}
+
+  /** The first message of a backend: the link is up. */
+  record Welcome(
+      int wireVersion,
+      String nodeId,
+      String linkId,
+      int fleetSize,
+      int heartbeatMillis,
+      String agentId)
+      implements FromBackend {}
+
+  /** The sender drains: send nothing new here; calls in flight are finished. */
+  record Closing(String reason) implements FromAgent, FromBackend {}
+
+  /** The sender is alive. */
+  record Ping() implements FromAgent, FromBackend {
+    public static final Ping INSTANCE = new Ping();
+  }
+
+  /** The sender closes the link now; with an error that says what to do. */
+  record Close(@Nullable String error, boolean allowReconnect) implements FromAgent, FromBackend {}
+
+  /**
+   * Run a statement.
+   *
+   * @param parameters null, Boolean, Long, Double, BigDecimal, String, byte[] or List of these
+   * @param maxRows most rows wanted
+   * @param maxBytes most bytes of rows wanted
+   * @param deadlineMillis time left when this was sent
+   * @param window batches that may be under way without a {@link Credit}
+   * @param queryId uuid, the same in logs of both sides and in the audit
+   */
+  record Query(
+      int callId,
+      String source,
+      String sql,
+      List<@Nullable Object> parameters,
+      long maxRows,
+      long maxBytes,
+      int deadlineMillis,
+      int window,
+      String queryId,
+      @Nullable String traceparent)
+      implements FromBackend {}
+
+  /** Describe the tables and views of a source. */
+  record Schema(int callId, String source, int deadlineMillis, int window) implements FromBackend {}
+
+  /** So many more batches may be sent. */
+  record Credit(int callId, int batches) implements FromBackend {}
+
+  /** Nobody wants the rest; the call still has to end with a {@link CallEnd}. */
+  record Cancel(int callId) implements FromBackend {}
+
+  /**
+   * Some rows. The bytes are those of the message that was read: they are valid until its reader
+   * returns.
+   *
+   * @param columns only with the first batch of a call
+   */
+  record RowBatch(
+      int callId,
+      @Nullable List<Column> columns,
+      int rowCount,
+      byte[] bytes,
+      int rowsOffset,
+      int rowsLength)
+      implements FromAgent {}
+
+  /**
+   * A column of a result.
+   *
+   * @param type name of a column type of the api
+   * @param elementType type of the elements of an array
+   * @param engineType what the database calls the type
+   */
+  record Column(
+      String name,
+      String type,
+      boolean nullable,
+      @Nullable String elementType,
+      String engineType) {}
+
+  /**
+   * The end of a call.
+   *
+   * @param truncated rows were left out because of a limit
+   * @param error there if and only if the status is {@link CallStatus#FAILED} or {@link
+   *     CallStatus#CANCELLED}
+   */
+  record CallEnd(
+      int callId,
+      CallStatus status,
+      long rowCount,
+      boolean truncated,
+      long elapsedMicros,
+      @Nullable CallError error)
+      implements FromAgent {
+    public CallEnd {
+      if ((error == null) != (status == CallStatus.DONE)) {
+        throw new IllegalArgumentException(
+            "status " + status + " and error " + error + " contradict");
+      }
+    }
+  }
+
+  /** How a call ended. */
+  enum CallStatus {
+    DONE(0),
+    FAILED(1),
+    CANCELLED(2);
+
+    private final int code;
+
+    CallStatus(int code) {
+      this.code = code;
+    }
+
+    /** What travels. */
+    int code() {
+      return code;
+    }
+  }
+
+  /**
+   * Why a call failed.
+   *
+   * @param blame name of the api's {@code Blame}
+   * @param applied name of the api's {@code Applied}
+   */
+  record CallError(
+      String code, String blame, String applied, String message, @Nullable String sqlState) {}
+}
