@@ -57,6 +57,16 @@ public final class LocalPostgres implements AutoCloseable {
       server.tool(
           "initdb", "-D", server.dataFolder(), "-U", "postgres", "-A", "trust", "--no-sync");
       server.resume();
+      // Not a superuser: superusers escape row-level security.
+      try (Connection connection =
+              DriverManager.getConnection(
+                  "jdbc:postgresql://127.0.0.1:" + server.port + "/postgres?user=postgres");
+          Statement statement = connection.createStatement()) {
+        statement.execute("create role conexor login");
+        statement.execute("create database conexor owner conexor");
+      } catch (SQLException e) {
+        throw new IllegalStateException(e.getMessage(), e);
+      }
       return server;
     } catch (IOException e) {
       throw new UncheckedIOException(e);
@@ -89,11 +99,31 @@ public final class LocalPostgres implements AutoCloseable {
   }
 
   public String url() {
-    return "jdbc:postgresql://127.0.0.1:" + port + "/postgres?user=postgres&connectTimeout=5";
+    return "jdbc:postgresql://127.0.0.1:" + port + "/conexor?user=conexor&connectTimeout=5";
   }
 
   public Connection connect() throws SQLException {
     return DriverManager.getConnection(url());
+  }
+
+  /** Creates the tables of the product with the migrations in this source tree. */
+  public LocalPostgres migrate() {
+    Path migrations = Path.of("bundles/catalog/src/main/resources/io/conexor/catalog/migrations");
+    Path here = Path.of("").toAbsolutePath();
+    while (here != null && !Files.isDirectory(here.resolve(migrations))) {
+      here = here.getParent();
+    }
+    if (here == null) {
+      throw new IllegalStateException(migrations + " is not above the working directory");
+    }
+    try (Stream<Path> files = Files.list(here.resolve(migrations))) {
+      for (Path file : files.sorted().toList()) {
+        execute(Files.readString(file));
+      }
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+    return this;
   }
 
   /** Runs a script, all of it in one simple query. */
