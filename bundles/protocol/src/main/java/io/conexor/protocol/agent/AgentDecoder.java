@@ -50,8 +50,9 @@ public final class AgentDecoder {
           count(body), count(body), sourceStates(body), body.nonNegative());
     }
     if (body.nextTextIs(AgentWire.HELLO)) {
-      arguments(body, 5);
-      return new AgentMessage.Hello(count(body), text(body), text(body), text(body), sources(body));
+      arguments(body, 6);
+      return new AgentMessage.Hello(
+          count(body), text(body), text(body), text(body), sources(body), body.nonNegative());
     }
     if (body.nextTextIs(AgentWire.CLOSING)) {
       arguments(body, 1);

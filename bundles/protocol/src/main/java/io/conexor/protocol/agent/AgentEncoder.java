@@ -179,7 +179,7 @@ public final class AgentEncoder {
   }
 
   private void hello(AgentMessage.Hello m) {
-    PackWriter pack = beginInvocation(AgentWire.HELLO, 5);
+    PackWriter pack = beginInvocation(AgentWire.HELLO, 6);
     pack.integer(m.wireVersion());
     pack.text(m.agentVersion());
     pack.text(m.processId());
@@ -197,6 +197,7 @@ public final class AgentEncoder {
       pack.text(source.state());
       pack.textOrNil(source.stateReason());
     }
+    pack.integer(m.epoch());
     frame.endInvocation();
   }
 

@@ -13,17 +13,19 @@ public sealed interface AgentMessage {
   sealed interface FromBackend extends AgentMessage {}
 
   /**
-   * The first message of an agent.
+   * The first message of an agent; sent again whenever its sources change.
    *
    * @param processId new at each start of the agent; tells its links from those of a namesake or a
    *     predecessor
+   * @param epoch grows with every link the process opens to any backend
    */
   record Hello(
       int wireVersion,
       String agentVersion,
       String processId,
       String agentName,
-      List<Source> sources)
+      List<Source> sources,
+      long epoch)
       implements FromAgent {}
 
   /**
@@ -51,7 +53,7 @@ public sealed interface AgentMessage {
   record Heartbeat(int inFlight, int queued, List<SourceState> sources, long sequence)
       implements FromAgent {}
 
-  /** The first message of a backend: the link is up. */
+  /** The first message of a backend: the link is up. Sent again when the fleet has another size. */
   record Welcome(
       int wireVersion,
       String nodeId,

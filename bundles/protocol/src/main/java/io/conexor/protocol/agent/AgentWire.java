@@ -16,6 +16,13 @@ public final class AgentWire {
   /** Request header with the agent's key. */
   public static final String KEY_HEADER = "X-API-Key";
 
+  /**
+   * Request header with the ids of the nodes the agent has links to already, joined by commas. A
+   * backend that finds itself there refuses with 409, so that behind a load balancer an agent can
+   * dial until it reaches another one.
+   */
+  public static final String LINKED_HEADER = "Conexor-Linked";
+
   /** Most bytes of one transport message that both sides must be ready to take. */
   public static final int MAX_MESSAGE_BYTES = 4 * 1024 * 1024;
 

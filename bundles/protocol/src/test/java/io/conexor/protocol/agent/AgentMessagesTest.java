@@ -36,7 +36,8 @@ class AgentMessagesTest {
                   new AgentMessage.Source(
                       "sales", "postgresql", "15.18", true, 1000, 0, 4, "UP", null),
                   new AgentMessage.Source(
-                      "größe", "sqlite", "3", false, 0, 1L << 40, 1, "DOWN", "no file"))),
+                      "größe", "sqlite", "3", false, 0, 1L << 40, 1, "DOWN", "no file")),
+              9),
           new AgentMessage.Heartbeat(
               3, 0, List.of(new AgentMessage.SourceState("sales", "DOWN", "refused")), 1L << 33),
           new AgentMessage.Closing("draining"),
