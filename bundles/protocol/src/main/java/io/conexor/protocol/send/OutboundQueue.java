@@ -109,6 +109,10 @@ public final class OutboundQueue {
     return queuedBytes.get();
   }
 
+  public long maxQueuedBytes() {
+    return maxQueuedBytes;
+  }
+
   /** Drops what is queued; a write in flight is left to end. Idempotent. */
   public void close() {
     closed = true;
