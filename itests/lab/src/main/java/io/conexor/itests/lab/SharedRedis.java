@@ -1,0 +1,59 @@
+package io.conexor.itests.lab;
+
+import io.conexor.api.redis.RedisEndpoints;
+import java.time.Duration;
+import org.jspecify.annotations.Nullable;
+import org.junit.jupiter.api.extension.BeforeAllCallback;
+import org.junit.jupiter.api.extension.BeforeEachCallback;
+import org.junit.jupiter.api.extension.ExtensionContext;
+import org.junit.jupiter.api.extension.ExtensionContext.Namespace;
+
+/**
+ * One installation per topology for all test classes of a run, started when the first asks for it
+ * and stopped at the end of the run. Before each test what an earlier one broke is mended.
+ *
+ * <pre>{@code
+ * @RegisterExtension static final SharedRedis redis = new SharedRedis(Mode.SENTINEL);
+ * }</pre>
+ */
+public final class SharedRedis implements BeforeAllCallback, BeforeEachCallback {
+
+  private static final Namespace NAMESPACE = Namespace.create(SharedRedis.class);
+
+  private final RedisEndpoints.Mode mode;
+  private @Nullable RedisLab lab;
+
+  public SharedRedis(RedisEndpoints.Mode mode) {
+    this.mode = mode;
+  }
+
+  public RedisLab lab() {
+    if (lab == null) {
+      throw new IllegalStateException("register it as a static extension");
+    }
+    return lab;
+  }
+
+  /** Closes with the run. */
+  private record Held(RedisLab lab) implements ExtensionContext.Store.CloseableResource {
+    @Override
+    public void close() {
+      lab.close();
+    }
+  }
+
+  @Override
+  public void beforeAll(ExtensionContext context) {
+    lab =
+        context
+            .getRoot()
+            .getStore(NAMESPACE)
+            .getOrComputeIfAbsent(mode, key -> new Held(RedisLab.start(key)), Held.class)
+            .lab();
+  }
+
+  @Override
+  public void beforeEach(ExtensionContext context) {
+    lab().mend(Duration.ofSeconds(40));
+  }
+}
