@@ -1,0 +1,404 @@
+package io.conexor.backplane.redis;
+
+import static java.nio.charset.StandardCharsets.UTF_8;
+
+import io.conexor.api.ConexorException.Applied;
+import io.conexor.api.backplane.BackplaneException;
+import io.conexor.api.backplane.Position;
+import io.conexor.api.backplane.Topic;
+import io.conexor.api.node.NodeId;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.Deque;
+import java.util.List;
+import java.util.UUID;
+import java.util.concurrent.CompletableFuture;
+import java.util.function.BooleanSupplier;
+import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Appends this node's events to one partition of one topic. One append is in flight; what is
+ * published meanwhile goes along with the next, so the faster it comes the larger the batches.
+ *
+ * <p>Batches are numbered. Redis refuses a number it has, so a repeat is harmless, and asks for
+ * what is missing when a failover lost the tail, so acknowledged batches are kept for a while and
+ * appended again. The monitor guards the fields; nothing is called under it that waits.
+ */
+final class EventWriter {
+
+  private static final Logger log = LoggerFactory.getLogger(EventWriter.class);
+  private static final int BATCH_EVENTS = 512;
+  private static final int BATCH_BYTES = 64 << 10;
+
+  /** What all writers of a backplane share. */
+  record Limits(
+      int batchEvents,
+      int maxEvents,
+      long maxBytes,
+      long bufferBytes,
+      long timeoutNanos,
+      long keepNanos,
+      long keepBytes,
+      int ringBytes) {}
+
+  private record Pending(
+      byte[] key, byte[] payload, CompletableFuture<Position> done, long since) {}
+
+  /** A batch that has its number. */
+  private record Numbered(
+      long sequence, int count, byte[] body, List<Pending> events, long since) {}
+
+  private final Topic topic;
+  private final int partition;
+  private final NodeId node;
+  private final Layout layout;
+  private final Limits limits;
+  private final Supplier<@Nullable Link> links;
+  private final BooleanSupplier mayAppend;
+  private final Link.Retry retry;
+  private final Counters counters;
+
+  private final Deque<Pending> queue = new ArrayDeque<>();
+  private final Deque<Numbered> kept = new ArrayDeque<>();
+  private @Nullable Numbered inFlight;
+  private long waitingBytes;
+  private long keptBytes;
+  private long nextSequence = 1;
+  private long acknowledged;
+  private boolean repairing;
+
+  EventWriter(
+      Topic topic,
+      int partition,
+      NodeId node,
+      Layout layout,
+      Limits limits,
+      Supplier<@Nullable Link> links,
+      BooleanSupplier mayAppend,
+      Link.Retry retry,
+      Counters counters) {
+    this.topic = topic;
+    this.partition = partition;
+    this.node = node;
+    this.layout = layout;
+    this.limits = limits;
+    this.links = links;
+    this.mayAppend = mayAppend;
+    this.retry = retry;
+    this.counters = counters;
+  }
+
+  CompletableFuture<Position> publish(String key, byte[] payload) {
+    CompletableFuture<Position> done = new CompletableFuture<>();
+    byte[] name = key.getBytes(UTF_8);
+    int size = name.length + payload.length + 64;
+    synchronized (this) {
+      if (waitingBytes + size > limits.bufferBytes()) {
+        counters.publishFailed.increment();
+        return CompletableFuture.failedFuture(
+            new BackplaneException(
+                Applied.NO,
+                "Redis does not keep up: "
+                    + waitingBytes
+                    + " bytes of events wait for topic "
+                    + topic.name(),
+                null));
+      }
+      waitingBytes += size;
+      queue.add(new Pending(name, payload, done, System.nanoTime()));
+    }
+    advance();
+    return done;
+  }
+
+  /** Sends the next batch if there is one and nothing is under way. */
+  void advance() {
+    if (!mayAppend.getAsBoolean()) {
+      expire();
+      return;
+    }
+    Numbered next;
+    synchronized (this) {
+      if (inFlight != null || repairing || queue.isEmpty()) {
+        return;
+      }
+      List<Pending> events = new ArrayList<>();
+      List<byte[]> keys = new ArrayList<>();
+      List<byte[]> payloads = new ArrayList<>();
+      int bytes = 0;
+      while (!queue.isEmpty() && events.size() < Math.min(BATCH_EVENTS, limits.batchEvents())) {
+        Pending head = queue.element();
+        bytes += head.key().length + head.payload().length + 6;
+        if (!events.isEmpty() && bytes > BATCH_BYTES) {
+          break;
+        }
+        events.add(queue.remove());
+        keys.add(head.key());
+        payloads.add(head.payload());
+      }
+      next =
+          new Numbered(
+              nextSequence++,
+              events.size(),
+              Batch.encode(keys, payloads),
+              events,
+              System.nanoTime());
+      inFlight = next;
+    }
+    append(next, "", 0);
+  }
+
+  private void append(Numbered batch, String how, int failures) {
+    Link link = links.get();
+    if (link == null) {
+      again(batch, how, failures, new IllegalStateException("no Redis is connected"));
+      return;
+    }
+    var unused =
+        call(link, batch, how)
+            .whenComplete(
+                (answer, failure) -> {
+                  if (failure != null) {
+                    again(batch, how, failures, failure);
+                  } else if ("M".equals(Batch.text(answer.get(0)))) {
+                    repair(batch, Long.parseLong(Batch.text(answer.get(1))));
+                  } else {
+                    acknowledged(batch, answer);
+                  }
+                });
+  }
+
+  private java.util.concurrent.CompletionStage<List<Object>> call(
+      Link link, Numbered batch, String how) {
+    return link.eval(
+        Scripts.APPEND,
+        List.of(
+            layout.stream(topic, partition),
+            layout.head(topic, partition),
+            layout.writer(topic, partition, node)),
+        bytes(UUID.randomUUID().toString().substring(0, 13)),
+        bytes(node.value()),
+        bytes(Long.toString(batch.sequence())),
+        bytes(Integer.toString(batch.count())),
+        batch.body(),
+        bytes(Integer.toString(limits.maxEvents())),
+        bytes(Long.toString(limits.maxBytes())),
+        bytes(how),
+        bytes(layout.bell(partition)),
+        bytes(link.ringCommand()),
+        bytes(topic.name()),
+        bytes(Integer.toString(limits.ringBytes())));
+  }
+
+  private void acknowledged(Numbered batch, List<Object> answer) {
+    String epoch = Batch.text(answer.get(1));
+    long last = Long.parseLong(Batch.text(answer.get(2)));
+    long now = System.nanoTime();
+    synchronized (this) {
+      inFlight = null;
+      acknowledged = Math.max(acknowledged, batch.sequence());
+      release(batch);
+      kept.add(new Numbered(batch.sequence(), batch.count(), batch.body(), List.of(), now));
+      keptBytes += batch.body().length;
+      dropOld(now);
+    }
+    for (int i = 0; i < batch.events().size(); i++) {
+      Pending event = batch.events().get(i);
+      counters.published.increment();
+      counters.publishMicros.add((now - event.since()) / 1_000);
+      event.done().complete(new Position(epoch, partition, last - batch.count() + 1 + i));
+    }
+    advance();
+  }
+
+  private void again(Numbered batch, String how, int failures, Throwable failure) {
+    if (System.nanoTime() - batch.since() > limits.timeoutNanos()) {
+      synchronized (this) {
+        inFlight = null;
+        release(batch);
+      }
+      fail(batch.events(), Applied.UNKNOWN, failure);
+      advance();
+      return;
+    }
+    if (failures == 0) {
+      log.debug("append to {} is tried again: {}", topic.name(), failure.toString());
+    }
+    expire();
+    retry.later(() -> append(batch, how, failures + 1));
+  }
+
+  /** Redis has only the batches up to {@code stored}: appends the kept ones after it again. */
+  private void repair(Numbered batch, long stored) {
+    List<Numbered> missing = new ArrayList<>();
+    boolean lost;
+    synchronized (this) {
+      lost = stored < acknowledged;
+      for (Numbered each : kept) {
+        if (each.sequence() > stored) {
+          missing.add(each);
+        }
+      }
+    }
+    if (lost) {
+      counters.repairs.increment();
+      log.warn(
+          "topic {} partition {}: Redis lost batches {}..{}; {} of them are appended again",
+          topic.name(),
+          partition,
+          stored + 1,
+          acknowledged(),
+          missing.size());
+    }
+    missing.add(batch);
+    appendAll(missing, 0, lost ? "bump" : "force", batch);
+  }
+
+  private void appendAll(List<Numbered> batches, int at, String how, Numbered last) {
+    Numbered each = batches.get(at);
+    if (at == batches.size() - 1) {
+      append(last, how, 0);
+      return;
+    }
+    Link link = links.get();
+    if (link == null) {
+      again(last, "", 0, new IllegalStateException("no Redis is connected"));
+      return;
+    }
+    var unused =
+        call(link, each, how)
+            .whenComplete(
+                (answer, failure) -> {
+                  if (failure != null) {
+                    again(last, "", 0, failure); // it is told again what is missing
+                  } else {
+                    appendAll(batches, at + 1, "force", last);
+                  }
+                });
+  }
+
+  /**
+   * Asks whether Redis still has what it acknowledged lately, since nobody else would notice after
+   * the last event before a failover.
+   */
+  void verify() {
+    expire();
+    advance();
+    Link link = links.get();
+    Numbered newest;
+    synchronized (this) {
+      dropOld(System.nanoTime());
+      if (link == null || inFlight != null || repairing || kept.isEmpty()) {
+        return;
+      }
+      newest = kept.getLast();
+      repairing = true;
+    }
+    var unused =
+        link.eval(Scripts.WRITTEN, List.of(layout.writer(topic, partition, node)))
+            .whenComplete(
+                (answer, failure) -> {
+                  if (failure != null
+                      || Long.parseLong(Batch.text(answer.get(0))) >= newest.sequence()) {
+                    verified();
+                    return;
+                  }
+                  synchronized (this) {
+                    repairing = false;
+                    inFlight = newest; // its repeat is answered as a duplicate or appended
+                    kept.remove(newest);
+                    keptBytes -= newest.body().length;
+                  }
+                  Numbered repeat =
+                      new Numbered(
+                          newest.sequence(),
+                          newest.count(),
+                          newest.body(),
+                          List.of(),
+                          System.nanoTime());
+                  repair(repeat, Long.parseLong(Batch.text(answer.get(0))));
+                });
+  }
+
+  private void verified() {
+    synchronized (this) {
+      repairing = false;
+    }
+    advance();
+  }
+
+  /** Fails what has waited too long without ever being sent. */
+  private void expire() {
+    List<Pending> late = new ArrayList<>();
+    synchronized (this) {
+      while (!queue.isEmpty()
+          && System.nanoTime() - queue.element().since() > limits.timeoutNanos()) {
+        Pending each = queue.remove();
+        waitingBytes -= each.key().length + each.payload().length + 64;
+        late.add(each);
+      }
+    }
+    fail(late, Applied.NO, null);
+  }
+
+  private void fail(List<Pending> events, Applied applied, @Nullable Throwable cause) {
+    for (Pending each : events) {
+      counters.publishFailed.increment();
+      each.done()
+          .completeExceptionally(
+              new BackplaneException(
+                  applied,
+                  "topic "
+                      + topic.name()
+                      + ": Redis did not take the event in "
+                      + limits.timeoutNanos() / 1_000_000
+                      + " ms",
+                  cause));
+    }
+  }
+
+  void close() {
+    List<Pending> left = new ArrayList<>();
+    synchronized (this) {
+      left.addAll(queue);
+      queue.clear();
+      if (inFlight != null) {
+        left.addAll(inFlight.events());
+      }
+    }
+    fail(left, Applied.UNKNOWN, null);
+  }
+
+  /** How long the oldest event has waited, in nanoseconds. */
+  synchronized long oldestWait(long now) {
+    if (inFlight != null) {
+      return now - inFlight.since();
+    }
+    Pending head = queue.peek();
+    return head == null ? 0 : now - head.since();
+  }
+
+  private synchronized long acknowledged() {
+    return acknowledged;
+  }
+
+  private void release(Numbered batch) {
+    for (Pending each : batch.events()) {
+      waitingBytes -= each.key().length + each.payload().length + 64;
+    }
+  }
+
+  private void dropOld(long now) {
+    while (!kept.isEmpty()
+        && (keptBytes > limits.keepBytes() || now - kept.element().since() > limits.keepNanos())) {
+      keptBytes -= kept.remove().body().length;
+    }
+  }
+
+  private static byte[] bytes(String text) {
+    return text.getBytes(UTF_8);
+  }
+}
