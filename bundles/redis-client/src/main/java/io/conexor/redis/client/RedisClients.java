@@ -28,7 +28,7 @@ import org.redisson.api.RedissonClient;
 /**
  * Registers one connected {@link RedissonClient} per {@link RedisEndpoints}, with the same ranking
  * and the property {@code redis.mode}. A client is registered when it is connected, which
- * declarative services cannot express (docs/adr/0010): hence the bundle context.
+ * declarative services cannot express (docs/adr/0015): hence the bundle context.
  */
 @Component(
     service = HealthCheck.class,
