@@ -23,7 +23,10 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.IntStream;
+import org.awaitility.Awaitility;
 import org.jspecify.annotations.Nullable;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 
 /** What every {@link Backplane} promises. */
@@ -53,6 +56,17 @@ public abstract class BackplaneContract {
   private final String test = Long.toString(ThreadLocalRandom.current().nextLong() >>> 1, 36);
   private final Topic topic = new Topic("events." + test);
   private final Channel channel = new Channel("direct." + test);
+
+  @BeforeAll
+  static void look_often() {
+    Awaitility.setDefaultPollInterval(Duration.ofMillis(10));
+    Awaitility.setDefaultPollDelay(Duration.ZERO);
+  }
+
+  @AfterAll
+  static void look_as_before() {
+    Awaitility.reset();
+  }
 
   // Events
 

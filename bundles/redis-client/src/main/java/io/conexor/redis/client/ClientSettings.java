@@ -21,7 +21,7 @@ import org.redisson.config.SubscriptionMode;
 
 /**
  * How every client is tuned. With the defaults no command takes longer than {@code (attempts + 1) *
- * timeout + attempts * delay}, 4.6 s; Redisson's own defaults come to some 20 s.
+ * timeout + attempts * delay}, 3.6 s; Redisson's own defaults come to some 20 s.
  */
 public record ClientSettings(
     Duration timeout,
@@ -39,10 +39,10 @@ public record ClientSettings(
   /** The defaults, for those who start without a configuration. */
   public static ClientSettings defaults() {
     return new ClientSettings(
-        Duration.ofSeconds(1),
-        Duration.ofSeconds(1),
-        3,
-        Duration.ofMillis(200),
+        Duration.ofMillis(600),
+        Duration.ofMillis(600),
+        4,
+        Duration.ofMillis(150),
         Duration.ofSeconds(1),
         32,
         0);
@@ -130,7 +130,7 @@ public record ClientSettings(
     config.setRetryDelay(new ConstantDelay(retryDelay));
     config.setReconnectionDelay(new EqualJitterDelay(Duration.ofMillis(50), LONGEST_RECONNECT));
     // A frozen server is noticed by its unanswered ping, and its connections are dropped.
-    config.setPingConnectionInterval((int) Math.max(500, timeout.toMillis()));
+    config.setPingConnectionInterval((int) Math.max(300, timeout.toMillis()));
     config.setClientName("conexor");
     return config;
   }

@@ -50,28 +50,28 @@ public final class RedisClients implements HealthCheck {
         description = "Milliseconds to wait for an answer to one try of a command. 50..60000",
         min = "50",
         max = "60000")
-    long timeout_ms() default 1_000;
+    long timeout_ms() default 600;
 
     @AttributeDefinition(
         name = "Connect timeout",
         description = "Milliseconds to wait for a connection. 50..60000",
         min = "50",
         max = "60000")
-    long connect_timeout_ms() default 1_000;
+    long connect_timeout_ms() default 600;
 
     @AttributeDefinition(
         name = "Retries",
         description = "Further tries of a command that got no answer. 0..20",
         min = "0",
         max = "20")
-    int retry_attempts() default 3;
+    int retry_attempts() default 4;
 
     @AttributeDefinition(
         name = "Retry delay",
         description = "Milliseconds between tries. 10..10000",
         min = "10",
         max = "10000")
-    long retry_delay_ms() default 200;
+    long retry_delay_ms() default 150;
 
     @AttributeDefinition(
         name = "Topology scan",

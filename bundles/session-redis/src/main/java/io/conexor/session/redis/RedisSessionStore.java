@@ -1,9 +1,10 @@
 package io.conexor.session.redis;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
-import static java.util.concurrent.TimeUnit.MILLISECONDS;
+import static java.util.concurrent.TimeUnit.NANOSECONDS;
 
 import io.conexor.api.ConexorException.Applied;
+import io.conexor.api.Deadline;
 import io.conexor.api.session.Session;
 import io.conexor.api.session.SessionId;
 import io.conexor.api.session.SessionStore;
@@ -23,6 +24,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeoutException;
+import java.util.concurrent.locks.LockSupport;
 import org.jspecify.annotations.Nullable;
 import org.osgi.service.component.annotations.Activate;
 import org.osgi.service.component.annotations.Component;
@@ -39,7 +41,6 @@ import org.redisson.api.RScript;
 import org.redisson.api.RScriptAsync;
 import org.redisson.api.RedissonClient;
 import org.redisson.client.RedisException;
-import org.redisson.client.RedisTimeoutException;
 import org.redisson.client.codec.ByteArrayCodec;
 
 /**
@@ -62,6 +63,7 @@ public final class RedisSessionStore implements SessionStore {
   private static final Duration SHORTEST = Duration.ofSeconds(1);
   private static final Duration LONGEST = Duration.ofDays(30);
   private static final long REPLICA_RECHECK_NANOS = Duration.ofSeconds(5).toNanos();
+  private static final long PAUSE_NANOS = Duration.ofMillis(100).toNanos();
   private static final long QUICK_FAILURE_NANOS = Duration.ofSeconds(1).toNanos();
 
   @ObjectClassDefinition(name = "Sessions in Redis", description = "Keeps logins in Redis")
@@ -363,79 +365,88 @@ public final class RedisSessionStore implements SessionStore {
                               .sync(settings.replicas(), settings.replicaTime()));
                   CompletableFuture<Object> unused =
                       eval(batch.getScript(CODEC), script, keys, args).toCompletableFuture();
-                  return batch.executeAsync().thenApply(r -> r);
+                  return batch.executeAsync().thenApply(this::confirmed);
                 },
                 Applied.UNKNOWN,
                 what);
-    if (result.getSyncedSlaves() < settings.replicas()) {
-      replicasMissingUntil = System.nanoTime() + REPLICA_RECHECK_NANOS;
-      if (settings.replicasRequired()) {
-        throw new SessionsUnavailableException(
-            Applied.UNKNOWN,
-            "session "
-                + what
-                + ": only "
-                + result.getSyncedSlaves()
-                + " of "
-                + settings.replicas()
-                + " replicas confirmed it in "
-                + settings.replicaTime()
-                + "; it may be lost by a failover",
-            null);
-      }
-    }
     return asList(result.getResponses().get(0));
   }
 
-  private Object call(Command command, Applied whenSilent, String what) {
-    Redis current = redis;
-    if (current == null) {
-      throw new SessionsUnavailableException(
-          Applied.NO, "session " + what + ": no Redis is connected", null);
-    }
-    failFastIfSilent(what);
-    try {
-      Object answer =
-          command
-              .begin(current.client())
-              .toCompletableFuture()
-              .get(settings.timeout().toMillis(), MILLISECONDS);
-      if (silentSince != 0) {
-        silentSince = 0;
+  /** Judges how many replicas have a change. */
+  private Object confirmed(BatchResult<?> result) {
+    if (result.getSyncedSlaves() < settings.replicas()) {
+      replicasMissingUntil = System.nanoTime() + REPLICA_RECHECK_NANOS;
+      if (settings.replicasRequired()) {
+        throw new IllegalStateException(
+            "only "
+                + result.getSyncedSlaves()
+                + " of "
+                + settings.replicas()
+                + " replicas confirmed it; a failover may lose it");
       }
-      return answer;
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-      throw new SessionsUnavailableException(whenSilent, "session " + what + " interrupted", e);
-    } catch (TimeoutException e) {
-      heardNothing();
-      throw new SessionsUnavailableException(
-          whenSilent,
-          "session " + what + ": Redis did not answer in " + settings.timeout().toMillis() + " ms",
-          e);
-    } catch (ExecutionException e) {
-      throw translated(e.getCause() == null ? e : e.getCause(), whenSilent, what);
-    } catch (RedisException | IllegalStateException e) {
-      throw translated(e, Applied.NO, what); // the client was shut down, nothing was sent
+    }
+    return result;
+  }
+
+  /** Repeats what got no answer until the time is up; every command may be repeated. */
+  private Object call(Command command, Applied whenSilent, String what) {
+    failFastIfSilent(what);
+    Deadline deadline = Deadline.in(settings.timeout());
+    boolean begun = false;
+    Throwable failure = null;
+    while (true) {
+      Redis current = redis;
+      try {
+        if (current == null) {
+          throw new IllegalStateException("no Redis is connected");
+        }
+        begun = true;
+        Object answer =
+            command
+                .begin(current.client())
+                .toCompletableFuture()
+                .get(deadline.remainingNanos(), NANOSECONDS);
+        if (silentSince != 0) {
+          silentSince = 0;
+        }
+        return answer;
+      } catch (InterruptedException e) {
+        Thread.currentThread().interrupt();
+        throw new SessionsUnavailableException(whenSilent, "session " + what + " interrupted", e);
+      } catch (TimeoutException e) {
+        failure = failure == null ? e : failure;
+      } catch (ExecutionException e) {
+        failure = e.getCause() == null ? e : e.getCause();
+      } catch (RedisException | IllegalStateException e) {
+        failure = e; // the client was shut down by a swap; the next one is bound already or soon
+      }
+      boolean repeats = !isRefusal(failure) && deadline.remainingNanos() > PAUSE_NANOS;
+      if (!repeats) {
+        throw unavailable(failure, begun ? whenSilent : Applied.NO, what);
+      }
+      LockSupport.parkNanos(PAUSE_NANOS);
     }
   }
 
-  private SessionsUnavailableException translated(Throwable failure, Applied silent, String what) {
+  /** What Redis says for good; during a failover it also says things that pass. */
+  private static boolean isRefusal(Throwable failure) {
     String text = String.valueOf(failure.getMessage());
-    boolean refused =
-        text.startsWith("OOM")
-            || text.startsWith("READONLY")
-            || text.startsWith("NOREPLICAS")
-            || text.startsWith("MISCONF")
-            || text.startsWith("CLUSTERDOWN")
-            || text.startsWith("NOPERM")
-            || text.startsWith("LOADING");
-    if (failure instanceof RedisTimeoutException) {
-      heardNothing();
+    return text.startsWith("OOM")
+        || text.startsWith("MISCONF")
+        || text.startsWith("NOPERM")
+        || text.startsWith("ERR");
+  }
+
+  private SessionsUnavailableException unavailable(Throwable failure, Applied silent, String what) {
+    if (isRefusal(failure)) {
+      return new SessionsUnavailableException(
+          Applied.NO, "session " + what + ": Redis refuses it: " + failure.getMessage(), failure);
     }
+    heardNothing();
+    String text = failure.getMessage() == null ? "no answer" : failure.getMessage();
     return new SessionsUnavailableException(
-        refused ? Applied.NO : silent,
-        "session " + what + (refused ? ": Redis refused it: " : ": Redis did not do it: ") + text,
+        silent,
+        "session " + what + ": not done in " + settings.timeout().toMillis() + " ms: " + text,
         failure);
   }
 
