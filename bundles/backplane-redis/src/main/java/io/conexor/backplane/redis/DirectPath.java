@@ -306,7 +306,11 @@ final class DirectPath {
     long now = System.nanoTime();
     if (frames.stream().allMatch(f -> f.outcome.isDone() || now - f.deadline > 0)) {
       frames.forEach(
-          f -> fail(f, f.published ? Applied.UNKNOWN : Applied.NO, String.valueOf(failure)));
+          f ->
+              fail(
+                  f,
+                  f.published ? Applied.UNKNOWN : Applied.NO,
+                  failure.getClass().getSimpleName()));
       done(outbox, frames);
     } else {
       retry.later(() -> publish(outbox, frames, message, since));

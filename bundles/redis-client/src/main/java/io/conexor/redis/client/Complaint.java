@@ -69,6 +69,9 @@ final class Complaint {
     if (text.contains("No such master")) {
       return "the sentinels do not know a primary named '" + endpoints.master().orElse("") + "'";
     }
+    if (text.contains("RedisOutOfMemoryException")) {
+      return "OOM command not allowed: the memory is full (maxmemory)";
+    }
     for (String refusal : List.of("OOM ", "READONLY", "NOREPLICAS", "MISCONF", "CLUSTERDOWN")) {
       if (text.contains(refusal)) {
         return line(text, refusal);

@@ -25,6 +25,8 @@ import java.util.concurrent.CompletionStage;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeoutException;
 import java.util.concurrent.locks.LockSupport;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 import org.osgi.service.component.annotations.Activate;
 import org.osgi.service.component.annotations.Component;
@@ -40,7 +42,9 @@ import org.redisson.api.RBatch;
 import org.redisson.api.RScript;
 import org.redisson.api.RScriptAsync;
 import org.redisson.api.RedissonClient;
+import org.redisson.client.RedisAuthRequiredException;
 import org.redisson.client.RedisException;
+import org.redisson.client.RedisOutOfMemoryException;
 import org.redisson.client.codec.ByteArrayCodec;
 
 /**
@@ -63,6 +67,9 @@ public final class RedisSessionStore implements SessionStore {
   private static final Duration SHORTEST = Duration.ofSeconds(1);
   private static final Duration LONGEST = Duration.ofDays(30);
   private static final long REPLICA_RECHECK_NANOS = Duration.ofSeconds(5).toNanos();
+  private static final Pattern REFUSAL =
+      Pattern.compile("(OOM|MISCONF|NOPERM|NOAUTH|WRONGPASS|ERR)\\b");
+  private static final Pattern CODE = Pattern.compile("[A-Z]{3,}\\b");
   private static final long PAUSE_NANOS = Duration.ofMillis(100).toNanos();
   private static final long QUICK_FAILURE_NANOS = Duration.ofSeconds(1).toNanos();
 
@@ -430,24 +437,40 @@ public final class RedisSessionStore implements SessionStore {
 
   /** What Redis says for good; during a failover it also says things that pass. */
   private static boolean isRefusal(Throwable failure) {
-    String text = String.valueOf(failure.getMessage());
-    return text.startsWith("OOM")
-        || text.startsWith("MISCONF")
-        || text.startsWith("NOPERM")
-        || text.startsWith("ERR");
+    return failure instanceof RedisOutOfMemoryException
+        || failure instanceof RedisAuthRequiredException
+        || REFUSAL.matcher(String.valueOf(failure.getMessage())).lookingAt();
   }
 
   private SessionsUnavailableException unavailable(Throwable failure, Applied silent, String what) {
     if (isRefusal(failure)) {
       return new SessionsUnavailableException(
-          Applied.NO, "session " + what + ": Redis refuses it: " + failure.getMessage(), failure);
+          Applied.NO, "session " + what + ": Redis refuses it: " + words(failure), null);
     }
     heardNothing();
-    String text = failure.getMessage() == null ? "no answer" : failure.getMessage();
     return new SessionsUnavailableException(
         silent,
-        "session " + what + ": not done in " + settings.timeout().toMillis() + " ms: " + text,
-        failure);
+        "session "
+            + what
+            + ": not done in "
+            + settings.timeout().toMillis()
+            + " ms: "
+            + words(failure),
+        null);
+  }
+
+  /** Without the client's own message, which quotes keys, and so session ids. */
+  private static String words(Throwable failure) {
+    if (failure instanceof RedisOutOfMemoryException) {
+      return "OOM, its memory is full (maxmemory)";
+    }
+    if (failure instanceof RedisException) {
+      Matcher code = CODE.matcher(String.valueOf(failure.getMessage()));
+      return code.lookingAt() ? code.group() : failure.getClass().getSimpleName();
+    }
+    return failure instanceof IllegalStateException
+        ? String.valueOf(failure.getMessage())
+        : "no answer";
   }
 
   private void heardNothing() {

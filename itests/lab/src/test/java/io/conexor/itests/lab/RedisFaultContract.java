@@ -130,7 +130,9 @@ abstract class RedisFaultContract {
       var sessions = fleet.backend(0).sessions();
       var session = sessions.create("someone", Map.of("a", "1"), Duration.ofHours(1));
       Channel channel = new Channel("ask");
-      fleet.backend(1).backplane()
+      fleet
+          .backend(1)
+          .backplane()
           .answer(channel, (from, p) -> CompletableFuture.completedFuture(p));
       events.start();
 
@@ -141,7 +143,7 @@ abstract class RedisFaultContract {
             .until(
                 () ->
                     catchThrowable(() -> sessions.update(session.id(), Map.of("a", "2"), List.of()))
-                        instanceof SessionsUnavailableException e
+                            instanceof SessionsUnavailableException e
                         && e.applied() == Applied.NO
                         && e.text().contains("OOM"));
         for (int i = 0; i < 50; i++) {
@@ -155,8 +157,7 @@ abstract class RedisFaultContract {
         }
         await()
             .atMost(Duration.ofSeconds(5))
-            .until(
-                () -> fleet.backend(0).backplane().check().status() == Health.Status.DEGRADED);
+            .until(() -> fleet.backend(0).backplane().check().status() == Health.Status.DEGRADED);
       } finally {
         configure("maxmemory", "0");
       }
