@@ -1,0 +1,86 @@
+package io.conexor.itests.bench;
+
+import com.sun.management.OperatingSystemMXBean;
+import java.io.IOException;
+import java.lang.management.ManagementFactory;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Locale;
+import java.util.concurrent.atomic.AtomicInteger;
+
+/** Rows of one bench, printed as they come and written to {@code target/bench/NAME.json}. */
+public final class BenchReport {
+
+  private final String name;
+  private final List<String> rows = new ArrayList<>();
+
+  public BenchReport(String name) {
+    this.name = name;
+  }
+
+  /** Latencies of up to a fixed number of operations, and what they cost. */
+  public static final class Sample {
+    private final long[] nanos;
+    private final AtomicInteger count = new AtomicInteger();
+    private final long start = System.nanoTime();
+    private final long cpu = processCpu();
+
+    public Sample(int most) {
+      nanos = new long[most];
+    }
+
+    public void add(long took) {
+      int at = count.getAndIncrement();
+      if (at < nanos.length) {
+        nanos[at] = took;
+      }
+    }
+
+    public int count() {
+      return count.get();
+    }
+
+    private double percentileMillis(double p) {
+      int n = Math.min(count.get(), nanos.length);
+      if (n == 0) {
+        return 0;
+      }
+      long[] sorted = Arrays.copyOf(nanos, n);
+      Arrays.sort(sorted);
+      return sorted[Math.min(n - 1, (int) (p * n))] / 1e6;
+    }
+  }
+
+  /** Adds what was measured since the sample was made. */
+  public void row(String benchCase, String subject, int concurrency, Sample sample) {
+    double seconds = (System.nanoTime() - sample.start) / 1e9;
+    int n = sample.count();
+    String row =
+        String.format(
+            Locale.ROOT,
+            "{\"case\": \"%s\", \"subject\": \"%s\", \"concurrency\": %d, \"rps\": %.0f,"
+                + " \"p50Ms\": %.3f, \"p99Ms\": %.3f, \"cpuUsPerOp\": %.1f}",
+            benchCase,
+            subject,
+            concurrency,
+            n / seconds,
+            sample.percentileMillis(0.5),
+            sample.percentileMillis(0.99),
+            (processCpu() - sample.cpu) / 1e3 / Math.max(1, n));
+    rows.add(row);
+    System.out.println(row);
+  }
+
+  public void write() throws IOException {
+    Path directory = Files.createDirectories(Path.of("target", "bench"));
+    Files.writeString(
+        directory.resolve(name + ".json"), "[\n  " + String.join(",\n  ", rows) + "\n]\n");
+  }
+
+  private static long processCpu() {
+    return ManagementFactory.getPlatformMXBean(OperatingSystemMXBean.class).getProcessCpuTime();
+  }
+}
