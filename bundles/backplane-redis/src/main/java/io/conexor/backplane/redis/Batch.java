@@ -8,6 +8,7 @@ import io.conexor.api.backplane.Topic;
 import io.conexor.api.node.NodeId;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 
 /**
@@ -53,6 +54,14 @@ record Batch(
 
   /** What the bell said: {@code topic\n epoch\n first\n last\n previous\n id\n flag\n body}. */
   record Ring(Topic topic, Batch batch, boolean complete) {
+    static Topic topicOf(byte[] message) {
+      int end = 0;
+      while (message[end] != '\n') {
+        end++;
+      }
+      return new Topic(new String(message, 0, end, UTF_8));
+    }
+
     static Ring parse(byte[] message) {
       String[] fields = new String[RING_FIELDS];
       int start = 0;
@@ -64,7 +73,7 @@ record Batch(
         fields[f] = new String(message, start, end - start, UTF_8);
         start = end + 1;
       }
-      byte[] body = java.util.Arrays.copyOfRange(message, start, message.length);
+      byte[] body = Arrays.copyOfRange(message, start, message.length);
       int colon = fields[5].lastIndexOf(':');
       Batch batch =
           new Batch(

@@ -175,10 +175,7 @@ final class EventWriter {
       Link link, Numbered batch, String how) {
     return link.eval(
         Scripts.APPEND,
-        List.of(
-            layout.stream(topic, partition),
-            layout.head(topic, partition),
-            layout.writer(topic, partition, node)),
+        List.of(layout.stream(topic, partition), layout.head(topic, partition)),
         bytes(UUID.randomUUID().toString().substring(0, 13)),
         bytes(node.value()),
         bytes(Long.toString(batch.sequence())),
@@ -224,8 +221,13 @@ final class EventWriter {
       advance();
       return;
     }
-    if (failures == 0) {
-      log.debug("append to {} is tried again: {}", topic.name(), failure.toString());
+    if (failures > 1 && Integer.bitCount(failures) == 1) {
+      log.warn(
+          "topic {} partition {}: {} attempts to append failed: {}",
+          topic.name(),
+          partition,
+          failures,
+          firstLine(failure));
     }
     expire();
     retry.later(() -> append(batch, how, failures + 1));
@@ -298,7 +300,7 @@ final class EventWriter {
       repairing = true;
     }
     var unused =
-        link.eval(Scripts.WRITTEN, List.of(layout.writer(topic, partition, node)))
+        link.eval(Scripts.WRITTEN, List.of(layout.head(topic, partition)), bytes(node.value()))
             .whenComplete(
                 (answer, failure) -> {
                   if (failure != null
@@ -379,6 +381,13 @@ final class EventWriter {
     }
     Pending head = queue.peek();
     return head == null ? 0 : now - head.since();
+  }
+
+  private static String firstLine(Throwable failure) {
+    String line = String.valueOf(failure.getMessage()).lines().findFirst().orElse("");
+    return failure.getClass().getSimpleName()
+        + " "
+        + line.substring(0, Math.min(100, line.length()));
   }
 
   private synchronized long acknowledged() {

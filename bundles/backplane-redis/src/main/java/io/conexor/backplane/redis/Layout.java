@@ -48,10 +48,6 @@ final class Layout {
     return stream(topic, partition) + ":head";
   }
 
-  String writer(Topic topic, int partition, NodeId node) {
-    return stream(topic, partition) + ":writer:" + node;
-  }
-
   String bell(int partition) {
     return prefix + "{" + tags.get(partition) + "}:bell";
   }

@@ -444,9 +444,9 @@ public final class RedisBackplane implements Backplane, HealthCheck {
   }
 
   private void rung(int partition, byte[] message) {
-    Batch.Ring ring = Batch.Ring.parse(message);
-    TopicEnds ends = topics.get(ring.topic());
-    if (ends != null) {
+    TopicEnds ends = topics.get(Batch.Ring.topicOf(message));
+    if (ends != null && !ends.readers().isEmpty()) {
+      Batch.Ring ring = Batch.Ring.parse(message);
       ends.readers().forEach(reader -> reader.ring(partition, ring));
     }
   }
