@@ -48,7 +48,7 @@ final class Fixture {
         12,
         5,
         Duration.ofSeconds(30),
-        100,
+        20,
         Duration.ofSeconds(1),
         Duration.ofHours(8),
         4,
