@@ -73,6 +73,11 @@ public final class LocalPostgres implements AutoCloseable {
     }
   }
 
+  /** A server that another process has started; only its connections may be used. */
+  public static LocalPostgres at(int port) {
+    return new LocalPostgres(Path.of(""), Path.of(""), port);
+  }
+
   /** Starts it again after {@link #pause}, on the same port with the same data. */
   public void resume() {
     tool(
