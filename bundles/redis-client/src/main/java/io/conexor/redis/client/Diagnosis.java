@@ -3,7 +3,6 @@ package io.conexor.redis.client;
 import io.conexor.api.health.Health;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.TreeMap;
 
@@ -37,7 +36,7 @@ final class Diagnosis {
         continue;
       }
       primary |= node.isPrimary();
-      judge(node, evictedBefore, worse);
+      judge(node, !mode.equals("standalone"), evictedBefore, worse);
     }
     if (!refused.isEmpty()) {
       broken.add("Redis refuses writes: " + refused);
@@ -52,7 +51,10 @@ final class Diagnosis {
   }
 
   private static void judge(
-      NodeFacts node, Map<String, Long> evictedBefore, List<String> complaints) {
+      NodeFacts node,
+      boolean replicated,
+      Map<String, Long> evictedBefore,
+      List<String> complaints) {
     String at = "Redis " + node.address();
     long max = node.number("maxmemory");
     long used = node.number("used_memory");
@@ -84,11 +86,22 @@ final class Diagnosis {
     if ("err".equals(node.text("aof_last_write_status"))) {
       complaints.add(at + " cannot write its append-only file");
     }
-    for (int i = 0; i < node.number("connected_slaves"); i++) {
-      long lag = node.number("master_repl_offset") - replicaOffset(node.text("slave" + i));
-      if (lag > LAG_WARNS_AT) {
-        complaints.add("a replica of " + at + " is " + lag + " bytes behind");
+    for (Replica replica : replicas(node)) {
+      if (!"online".equals(replica.state())) {
+        complaints.add("replica " + replica.address() + " of " + at + " is " + replica.state());
+      } else if (replica.lag() > LAG_WARNS_AT) {
+        complaints.add(
+            "replica "
+                + replica.address()
+                + " of "
+                + at
+                + " is "
+                + replica.lag()
+                + " bytes behind");
       }
+    }
+    if (replicated && node.isPrimary() && replicas(node).isEmpty()) {
+      complaints.add(at + " has no replica: losing it loses data");
     }
   }
 
@@ -108,9 +121,9 @@ final class Diagnosis {
     text.append(", evicted ").append(node.number("evicted_keys"));
     if (node.isPrimary()) {
       text.append(", offset ").append(node.number("master_repl_offset"));
-      for (int i = 0; i < node.number("connected_slaves"); i++) {
-        long lag = node.number("master_repl_offset") - replicaOffset(node.text("slave" + i));
-        text.append(String.format(Locale.ROOT, ", replica lag %d B", lag));
+      for (Replica replica : replicas(node)) {
+        text.append(", replica ").append(replica.address()).append(' ').append(replica.state());
+        text.append(" lag ").append(replica.lag());
       }
     } else {
       text.append(", link ").append(node.text("master_link_status"));
@@ -127,13 +140,31 @@ final class Diagnosis {
     }
   }
 
-  /** From {@code ip=..,port=..,state=online,offset=1234,lag=0}. */
-  private static long replicaOffset(String line) {
-    for (String part : line.split(",")) {
-      if (part.startsWith("offset=")) {
-        return Long.parseLong(part.substring("offset=".length()));
+  /**
+   * A replica as its primary sees it. Replicas are never read and so not connected to.
+   *
+   * @param lag bytes it has not confirmed yet
+   */
+  private record Replica(String address, String state, long lag) {}
+
+  /** From {@code slaveN:ip=..,port=..,state=online,offset=1234,lag=0}. */
+  private static List<Replica> replicas(NodeFacts primary) {
+    List<Replica> found = new ArrayList<>();
+    for (int i = 0; i < primary.number("connected_slaves"); i++) {
+      Map<String, String> fields = new TreeMap<>();
+      for (String part : primary.text("slave" + i).split(",")) {
+        int equals = part.indexOf('=');
+        if (equals > 0) {
+          fields.put(part.substring(0, equals), part.substring(equals + 1));
+        }
       }
+      long offset = Long.parseLong(fields.getOrDefault("offset", "0"));
+      found.add(
+          new Replica(
+              fields.get("ip") + ":" + fields.get("port"),
+              fields.getOrDefault("state", "unknown"),
+              primary.number("master_repl_offset") - offset));
     }
-    return 0;
+    return found;
   }
 }

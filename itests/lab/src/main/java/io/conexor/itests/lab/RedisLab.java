@@ -14,6 +14,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.function.BooleanSupplier;
 import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A Redis installation of real processes: Sentinel (one primary, two replicas, three sentinels),
@@ -27,11 +28,13 @@ public final class RedisLab implements AutoCloseable {
   private final RedisEndpoints.Mode mode;
   private final Path directory;
   private final int detectionMillis;
+  private final @Nullable LabNetwork network;
   private final List<RedisServer> servers = new ArrayList<>();
   private final List<RedisServer> sentinels = new ArrayList<>();
 
-  private RedisLab(RedisEndpoints.Mode mode, int detectionMillis) {
+  private RedisLab(RedisEndpoints.Mode mode, int detectionMillis, @Nullable LabNetwork network) {
     this.mode = mode;
+    this.network = network;
     this.detectionMillis = detectionMillis;
     Binaries.require("redis-server");
     try {
@@ -52,9 +55,20 @@ public final class RedisLab implements AutoCloseable {
    */
   public static RedisLab start(
       RedisEndpoints.Mode mode, int detectionMillis, String... redisOptions) {
-    RedisLab lab = new RedisLab(mode, detectionMillis);
+    return start(new RedisLab(mode, detectionMillis, null), redisOptions);
+  }
+
+  /**
+   * Starts an installation whose servers have a network namespace each, so that {@link #cut} can
+   * take one off the net with its sockets open. A test is aborted where that is not allowed.
+   */
+  public static RedisLab startOnNetwork(RedisEndpoints.Mode mode, String... redisOptions) {
+    return start(new RedisLab(mode, 1_000, LabNetwork.open()), redisOptions);
+  }
+
+  private static RedisLab start(RedisLab lab, String... redisOptions) {
     try {
-      switch (mode) {
+      switch (lab.mode) {
         case STANDALONE -> lab.startServers(1, List.of(redisOptions));
         case SENTINEL -> lab.startSentinel(List.of(redisOptions));
         case CLUSTER -> lab.startCluster(List.of(redisOptions));
@@ -114,6 +128,14 @@ public final class RedisLab implements AutoCloseable {
     awaitHealthy(limit);
   }
 
+  /** Takes a server off the net, or brings it back; whoever talks to it hears nothing more. */
+  public void cut(RedisServer server, boolean off) {
+    if (network == null) {
+      throw new IllegalStateException("start it with startOnNetwork");
+    }
+    network.cut(server.host(), off);
+  }
+
   /** How a backend reaches it. */
   public RedisEndpoints endpoints() {
     return endpoints(Optional.empty());
@@ -123,11 +145,11 @@ public final class RedisLab implements AutoCloseable {
     List<URI> addresses =
         (sentinels.isEmpty() ? servers : sentinels)
             .stream().map(s -> URI.create("redis://" + s.address())).toList();
-    return new LabEndpoints(mode, addresses, password);
+    return new Described(mode, addresses, password);
   }
 
-  private record LabEndpoints(
-      RedisEndpoints.Mode mode, List<URI> addresses, Optional<Secret> password)
+  /** A description as an operator would give it. */
+  public record Described(RedisEndpoints.Mode mode, List<URI> addresses, Optional<Secret> password)
       implements RedisEndpoints {
     @Override
     public Optional<String> master() {
@@ -159,6 +181,9 @@ public final class RedisLab implements AutoCloseable {
   public void close() {
     sentinels.forEach(s -> s.process().close());
     servers.forEach(s -> s.process().close());
+    if (network != null) {
+      network.close();
+    }
     try (Stream<Path> files = Files.walk(directory)) {
       for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
         Files.deleteIfExists(file);
@@ -170,10 +195,12 @@ public final class RedisLab implements AutoCloseable {
 
   private void startServers(int count, List<String> options) throws IOException {
     List<Integer> ports = LabProcess.freePorts(count * 2);
+    List<String> hosts = hosts(count);
     for (int i = 0; i < count; i++) {
       int port = ports.get(i);
       List<String> lines = new ArrayList<>(option("port", port));
-      lines.addAll(option("bind", LOOPBACK));
+      lines.addAll(option("bind", hosts.get(i)));
+      lines.addAll(option("protected-mode", "no"));
       lines.addAll(option("appendonly", "yes"));
       lines.addAll(option("appendfsync", "everysec"));
       lines.addAll(option("save", "''"));
@@ -186,12 +213,12 @@ public final class RedisLab implements AutoCloseable {
         lines.addAll(option("cluster-port", ports.get(count + i)));
       }
       if (mode == RedisEndpoints.Mode.SENTINEL && i > 0) {
-        lines.addAll(option("replicaof", LOOPBACK + " " + ports.get(0)));
+        lines.addAll(option("replicaof", hosts.get(0) + " " + ports.get(0)));
       }
       for (int o = 0; o < options.size(); o += 2) {
         lines.addAll(option(options.get(o), options.get(o + 1)));
       }
-      servers.add(server("redis-" + i, port, lines, List.of()));
+      servers.add(server("redis-" + i, hosts.get(i), port, lines, List.of()));
     }
     for (RedisServer each : servers) {
       await(each + " answers", Duration.ofSeconds(10), () -> each.says("PONG", "PING"));
@@ -208,15 +235,19 @@ public final class RedisLab implements AutoCloseable {
           () -> replica.says("master_link_status:up", "INFO", "replication"));
     }
     List<Integer> ports = LabProcess.freePorts(3);
+    List<String> hosts = hosts(3);
     for (int i = 0; i < 3; i++) {
       List<String> lines = new ArrayList<>(option("port", ports.get(i)));
-      lines.addAll(option("bind", LOOPBACK));
+      lines.addAll(option("bind", hosts.get(i)));
+      lines.addAll(option("protected-mode", "no"));
+      RedisServer first = servers.get(0);
       lines.addAll(
-          option("sentinel monitor", MASTER + " " + LOOPBACK + " " + servers.get(0).port() + " 2"));
+          option("sentinel monitor", MASTER + " " + first.host() + " " + first.port() + " 2"));
       lines.addAll(option("sentinel down-after-milliseconds", MASTER + " " + detectionMillis));
       lines.addAll(option("sentinel failover-timeout", MASTER + " 5000"));
       lines.addAll(option("sentinel parallel-syncs", MASTER + " 2"));
-      sentinels.add(server("sentinel-" + i, ports.get(i), lines, List.of("--sentinel")));
+      sentinels.add(
+          server("sentinel-" + i, hosts.get(i), ports.get(i), lines, List.of("--sentinel")));
     }
     awaitHealthy(Duration.ofSeconds(30));
   }
@@ -261,7 +292,16 @@ public final class RedisLab implements AutoCloseable {
     };
   }
 
-  private RedisServer server(String name, int port, List<String> lines, List<String> flags)
+  private List<String> hosts(int count) {
+    List<String> hosts = new ArrayList<>();
+    for (int i = 0; i < count; i++) {
+      hosts.add(network == null ? LOOPBACK : network.addHost());
+    }
+    return hosts;
+  }
+
+  private RedisServer server(
+      String name, String host, int port, List<String> lines, List<String> flags)
       throws IOException {
     Path own = Files.createDirectory(directory.resolve(name));
     Path file = own.resolve("redis.conf");
@@ -269,10 +309,13 @@ public final class RedisLab implements AutoCloseable {
     all.addAll(option("dir", own.toString()));
     Files.write(file, all);
     List<String> command = new ArrayList<>();
+    if (network != null) {
+      command.addAll(network.prefix(host));
+    }
     command.add(Binaries.require("redis-server").toString());
     command.add(file.toString());
     command.addAll(flags);
-    RedisServer made = new RedisServer(name, own, LOOPBACK, port, command);
+    RedisServer made = new RedisServer(name, own, host, port, command);
     made.process().start();
     return made;
   }

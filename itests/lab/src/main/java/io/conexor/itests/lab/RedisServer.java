@@ -36,6 +36,10 @@ public final class RedisServer {
     return port;
   }
 
+  public String host() {
+    return host;
+  }
+
   public String address() {
     return host + ":" + port;
   }

@@ -70,6 +70,24 @@ abstract class RedisFaultContract {
   }
 
   @Test
+  void partitioned_primary_loses_no_session_and_no_event() throws Exception {
+    try (RedisLab net = RedisLab.startOnNetwork(lab().mode());
+        RedisFleet fleet = new RedisFleet(net, 3);
+        EventLoad events = new EventLoad(fleet, EVENTS, PER_SECOND);
+        SessionLoad people = new SessionLoad(fleet, 12, Duration.ofMillis(10))) {
+      events.start();
+      park(Duration.ofSeconds(2));
+      RedisServer primary = net.primaries().get(0);
+      net.cut(primary, true);
+      park(Duration.ofSeconds(FULL ? 15 : 6));
+      net.cut(primary, false);
+      park(Duration.ofSeconds(FULL ? 15 : 2));
+
+      finish("partition", events, people);
+    }
+  }
+
+  @Test
   void redis_gone_and_back_needs_no_restart_and_loses_no_event() throws Exception {
     try (RedisFleet fleet = new RedisFleet(lab(), 3, false);
         EventLoad events = new EventLoad(fleet, FULL ? 10_000 : 2_000, FULL ? 150 : PER_SECOND);
