@@ -221,7 +221,7 @@ final class EventWriter {
       advance();
       return;
     }
-    if (failures > 1 && Integer.bitCount(failures) == 1) {
+    if (failures >= 16 && Integer.bitCount(failures) == 1) {
       log.warn(
           "topic {} partition {}: {} attempts to append failed: {}",
           topic.name(),

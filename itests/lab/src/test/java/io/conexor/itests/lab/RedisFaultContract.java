@@ -1,5 +1,6 @@
 package io.conexor.itests.lab;
 
+import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.catchThrowable;
 import static org.awaitility.Awaitility.await;
@@ -17,6 +18,7 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.locks.LockSupport;
 import org.junit.jupiter.api.Test;
 import org.slf4j.Logger;
@@ -30,7 +32,7 @@ abstract class RedisFaultContract {
 
   private static final Logger log = LoggerFactory.getLogger(RedisFaultContract.class);
   private static final boolean FULL = Boolean.getBoolean("conexor.full");
-  private static final int EVENTS = FULL ? 10_000 : 4_000;
+  private static final int EVENTS = FULL ? 10_000 : 3_000;
   private static final int PER_SECOND = 500;
 
   /** Failover of Redis itself (lab: about 2.3 s at a detection time of 1 s), and 2 s of ours. */
@@ -44,11 +46,56 @@ abstract class RedisFaultContract {
         EventLoad events = new EventLoad(fleet, EVENTS, PER_SECOND);
         SessionLoad people = new SessionLoad(fleet, 12, Duration.ofMillis(10))) {
       events.start();
-      park(Duration.ofSeconds(2));
+      park(Duration.ofSeconds(1));
       lab().primaries().get(0).process().kill();
-      park(Duration.ofSeconds(6));
+      park(Duration.ofSeconds(5));
 
       finish("kill", events, people);
+    }
+  }
+
+  @Test
+  void direct_requests_wait_for_the_new_primary() throws Exception {
+    try (RedisFleet fleet = new RedisFleet(lab(), 2, false)) {
+      Channel channel = new Channel("ask");
+      AtomicInteger asked = new AtomicInteger();
+      fleet
+          .backend(1)
+          .backplane()
+          .answer(
+              channel,
+              (from, p) -> {
+                asked.incrementAndGet();
+                return CompletableFuture.completedFuture(p);
+              });
+      park(Duration.ofSeconds(1));
+      List<CompletableFuture<byte[]>> answers = new ArrayList<>();
+      for (int i = 0; i < 600; i++) {
+        if (i == 50) {
+          lab().primaries().get(0).process().kill();
+        }
+        answers.add(
+            fleet
+                .backend(0)
+                .backplane()
+                .request(
+                    fleet.backend(1).id(),
+                    channel,
+                    Integer.toString(i).getBytes(UTF_8),
+                    Duration.ofSeconds(8))
+                .toCompletableFuture());
+        park(Duration.ofMillis(10));
+      }
+      int failed = 0;
+      for (CompletableFuture<byte[]> each : answers) {
+        if (catchThrowable(() -> each.get(10, TimeUnit.SECONDS)) != null) {
+          failed++;
+        }
+      }
+      log.info("direct: 600 requests, {} reached the other, {} failed", asked, failed);
+      // One publication was in Redis's hands when it died; what it held may be lost, both ways.
+      assertThat(failed).isLessThanOrEqualTo(2);
+      assertThat(asked.get()).isBetween(600 - failed, 600);
     }
   }
 
@@ -58,10 +105,10 @@ abstract class RedisFaultContract {
         EventLoad events = new EventLoad(fleet, EVENTS, PER_SECOND);
         SessionLoad people = new SessionLoad(fleet, 12, Duration.ofMillis(10))) {
       events.start();
-      park(Duration.ofSeconds(2));
+      park(Duration.ofSeconds(1));
       RedisServer primary = lab().primaries().get(0);
       primary.process().freeze();
-      park(Duration.ofSeconds(FULL ? 15 : 6));
+      park(Duration.ofSeconds(FULL ? 15 : 5));
       primary.process().thaw();
       park(Duration.ofSeconds(FULL ? 15 : 2));
 
@@ -76,10 +123,10 @@ abstract class RedisFaultContract {
         EventLoad events = new EventLoad(fleet, EVENTS, PER_SECOND);
         SessionLoad people = new SessionLoad(fleet, 12, Duration.ofMillis(10))) {
       events.start();
-      park(Duration.ofSeconds(2));
+      park(Duration.ofSeconds(1));
       RedisServer primary = net.primaries().get(0);
       net.cut(primary, true);
-      park(Duration.ofSeconds(FULL ? 15 : 6));
+      park(Duration.ofSeconds(FULL ? 15 : 5));
       net.cut(primary, false);
       park(Duration.ofSeconds(FULL ? 15 : 2));
 
