@@ -5,6 +5,7 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 import io.conexor.api.http.WebSocketHandler;
 import io.conexor.api.http.WebSocketPeer;
 import io.conexor.protocol.ProtocolException;
+import io.conexor.protocol.send.CallGate;
 import io.conexor.protocol.send.OutboundQueue;
 import io.conexor.protocol.send.OutboundQueue.Sent;
 import java.nio.ByteBuffer;
@@ -59,15 +60,6 @@ final class Connection implements WebSocketHandler {
 
   private static final Logger log = LoggerFactory.getLogger(Connection.class);
 
-  private enum Gate {
-    IDLE,
-    /** A call of the receiver is under way. */
-    BUSY,
-    /** As BUSY; who leaves also ends. */
-    ENDING,
-    ENDED
-  }
-
   private record Cause(int code, String reason, byte @Nullable [] farewell) {}
 
   private final Receiver receiver;
@@ -75,7 +67,7 @@ final class Connection implements WebSocketHandler {
   private final LongSupplier nanoTime;
   private final OutboundQueue outbound;
 
-  private final AtomicReference<Gate> gate = new AtomicReference<>(Gate.IDLE);
+  private final CallGate gate = new CallGate();
 
   /** Set once by who ends it first, before the gate is moved. */
   private final AtomicReference<@Nullable Cause> cause = new AtomicReference<>();
@@ -111,7 +103,7 @@ final class Connection implements WebSocketHandler {
   public void opened(WebSocketPeer newPeer) {
     lastHeard = nanoTime.getAsLong();
     peer = newPeer;
-    if (!gate.compareAndSet(Gate.IDLE, Gate.BUSY)) {
+    if (!gate.enter()) {
       newPeer.close(RESTART, "closing");
       return;
     }
@@ -148,7 +140,7 @@ final class Connection implements WebSocketHandler {
 
   private void receive(byte[] bytes, int offset, int length) {
     lastHeard = nanoTime.getAsLong();
-    if (!gate.compareAndSet(Gate.IDLE, Gate.BUSY)) {
+    if (!gate.enter()) {
       return; // it has ended; what still arrives is for nobody
     }
     try {
@@ -165,8 +157,7 @@ final class Connection implements WebSocketHandler {
   }
 
   private void leave() {
-    if (!gate.compareAndSet(Gate.BUSY, Gate.IDLE)) {
-      gate.set(Gate.ENDED);
+    if (gate.leave()) {
       finish();
     }
   }
@@ -223,16 +214,8 @@ final class Connection implements WebSocketHandler {
 
   private void end(Cause why) {
     cause.compareAndSet(null, why);
-    while (true) {
-      Gate current = gate.get();
-      if (current == Gate.IDLE) {
-        if (gate.compareAndSet(Gate.IDLE, Gate.ENDED)) {
-          finish();
-          return;
-        }
-      } else if (current != Gate.BUSY || gate.compareAndSet(Gate.BUSY, Gate.ENDING)) {
-        return; // who is busy will end it, or it has ended
-      }
+    if (gate.end()) {
+      finish();
     }
   }
 
