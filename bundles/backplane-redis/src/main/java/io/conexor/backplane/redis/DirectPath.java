@@ -42,6 +42,7 @@ final class DirectPath {
   private static final Logger log = LoggerFactory.getLogger(DirectPath.class);
   private static final int PUBLICATION_BYTES = 64 << 10;
   private static final int PUBLICATION_FRAMES = 512;
+  private static final int MOST_CALLS = 100_000;
   private static final int SENDERS_REMEMBERED = 4_096;
   private static final long IDLE_NANOS = Duration.ofMinutes(1).toNanos();
   private static final long ABSENT_NANOS = Duration.ofMillis(150).toNanos();
@@ -108,7 +109,8 @@ final class DirectPath {
   private final long timeoutNanos;
   private final Counters counters;
   private final Map<NodeId, Outbox> outboxes = new ConcurrentHashMap<>();
-  private final Map<Long, CompletableFuture<byte[]>> calls = new ConcurrentHashMap<>();
+  private final ConcurrentHashMap<Long, CompletableFuture<byte[]>> calls =
+      new ConcurrentHashMap<>();
   private final Map<String, Endpoint<MessageListener>> receivers = new ConcurrentHashMap<>();
   private final Map<String, Endpoint<Responder>> responders = new ConcurrentHashMap<>();
   private final AtomicLong sequence = new AtomicLong();
@@ -157,6 +159,11 @@ final class DirectPath {
   }
 
   CompletableFuture<byte[]> request(NodeId to, Channel channel, byte[] payload, Duration timeout) {
+    if (calls.size() >= MOST_CALLS) {
+      return CompletableFuture.failedFuture(
+          new BackplaneException(
+              Applied.NO, calls.size() + " requests wait for an answer already", null));
+    }
     long call = nextCall.incrementAndGet();
     CompletableFuture<byte[]> answer = new CompletableFuture<>();
     calls.put(call, answer);

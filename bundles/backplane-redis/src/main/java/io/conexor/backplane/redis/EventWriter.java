@@ -11,8 +11,9 @@ import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
 import java.util.List;
-import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ThreadLocalRandom;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.BooleanSupplier;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
@@ -39,13 +40,39 @@ final class EventWriter {
       int maxEvents,
       long maxBytes,
       long bufferBytes,
+      Quota quota,
       long timeoutNanos,
       long keepNanos,
       long keepBytes,
       int ringBytes) {}
 
-  private record Pending(
-      byte[] key, byte[] payload, CompletableFuture<Position> done, long since) {}
+  /** Bytes of events that wait anywhere on this node, against one limit. */
+  static final class Quota {
+    private final long limit;
+    private final AtomicLong used = new AtomicLong();
+
+    Quota(long limit) {
+      this.limit = limit;
+    }
+
+    private boolean take(int bytes) {
+      if (used.addAndGet(bytes) > limit) {
+        used.addAndGet(-bytes);
+        return false;
+      }
+      return true;
+    }
+
+    private void give(int bytes) {
+      used.addAndGet(-bytes);
+    }
+  }
+
+  private record Pending(byte[] key, byte[] payload, CompletableFuture<Position> done, long since) {
+    int size() {
+      return key.length + payload.length + 64;
+    }
+  }
 
   /** A batch that has its number. */
   private record Numbered(
@@ -94,9 +121,11 @@ final class EventWriter {
   CompletableFuture<Position> publish(String key, byte[] payload) {
     CompletableFuture<Position> done = new CompletableFuture<>();
     byte[] name = key.getBytes(UTF_8);
-    int size = name.length + payload.length + 64;
+    Pending event = new Pending(name, payload, done, System.nanoTime());
     synchronized (this) {
-      if (waitingBytes + size > limits.bufferBytes()) {
+      boolean fits =
+          waitingBytes + event.size() <= limits.bufferBytes() && limits.quota().take(event.size());
+      if (!fits) {
         counters.publishFailed.increment();
         return CompletableFuture.failedFuture(
             new BackplaneException(
@@ -107,8 +136,8 @@ final class EventWriter {
                     + topic.name(),
                 null));
       }
-      waitingBytes += size;
-      queue.add(new Pending(name, payload, done, System.nanoTime()));
+      waitingBytes += event.size();
+      queue.add(event);
     }
     advance();
     return done;
@@ -176,7 +205,7 @@ final class EventWriter {
     return link.eval(
         Scripts.APPEND,
         List.of(layout.stream(topic, partition), layout.head(topic, partition)),
-        bytes(UUID.randomUUID().toString().substring(0, 13)),
+        bytes(newEpoch()),
         bytes(node.value()),
         bytes(Long.toString(batch.sequence())),
         bytes(Integer.toString(batch.count())),
@@ -339,7 +368,8 @@ final class EventWriter {
       while (!queue.isEmpty()
           && System.nanoTime() - queue.element().since() > limits.timeoutNanos()) {
         Pending each = queue.remove();
-        waitingBytes -= each.key().length + each.payload().length + 64;
+        waitingBytes -= each.size();
+        limits.quota().give(each.size());
         late.add(each);
       }
     }
@@ -390,13 +420,19 @@ final class EventWriter {
         + line.substring(0, Math.min(100, line.length()));
   }
 
+  /** Only needs to differ from the epochs before; it is used if a new life begins. */
+  private static String newEpoch() {
+    return Long.toString(ThreadLocalRandom.current().nextLong() >>> 1, 36);
+  }
+
   private synchronized long acknowledged() {
     return acknowledged;
   }
 
   private void release(Numbered batch) {
     for (Pending each : batch.events()) {
-      waitingBytes -= each.key().length + each.payload().length + 64;
+      waitingBytes -= each.size();
+      limits.quota().give(each.size());
     }
   }
 

@@ -54,6 +54,9 @@ public final class RedisBackplane implements Backplane, HealthCheck {
   private static final Duration SLOW = Duration.ofSeconds(1);
   private static final long RETRY_MILLIS = 50;
 
+  /** How many full buffers of events may wait on this node in all. */
+  private static final int QUOTA = 8;
+
   @ObjectClassDefinition(
       name = "Backplane on Redis",
       description = "Events and messages between backends through Redis")
@@ -75,7 +78,7 @@ public final class RedisBackplane implements Backplane, HealthCheck {
         description = "Events kept per partition of a topic. 10..10000000",
         min = "10",
         max = "10000000")
-    int stream_max_events() default 20_000;
+    int stream_max_events() default 100_000;
 
     @AttributeDefinition(
         name = "Most bytes",
@@ -141,7 +144,7 @@ public final class RedisBackplane implements Backplane, HealthCheck {
       return new Settings(
           "conexor:",
           12,
-          20_000,
+          100_000,
           8 << 20,
           Duration.ofSeconds(30),
           Duration.ofSeconds(5),
@@ -216,6 +219,7 @@ public final class RedisBackplane implements Backplane, HealthCheck {
   private final Layout layout;
   private final Counters counters = new Counters();
   private final Map<Topic, TopicEnds> topics = new ConcurrentHashMap<>();
+  private final EventWriter.Quota quota;
   private final ThreadPoolExecutor pool;
   private final ScheduledThreadPoolExecutor timer;
   private final DirectPath direct;
@@ -233,6 +237,7 @@ public final class RedisBackplane implements Backplane, HealthCheck {
     this.node = node;
     this.settings = settings;
     this.layout = new Layout(settings.prefix(), settings.partitions());
+    this.quota = new EventWriter.Quota(QUOTA * settings.bufferBytes());
     int threads = Math.max(4, Runtime.getRuntime().availableProcessors());
     this.pool =
         new ThreadPoolExecutor(
@@ -419,9 +424,10 @@ public final class RedisBackplane implements Backplane, HealthCheck {
                   settings.maxEvents(),
                   settings.maxBytes(),
                   settings.bufferBytes(),
+                  quota,
                   settings.publishTimeout().toNanos(),
                   settings.repairWindow().toNanos(),
-                  settings.bufferBytes(),
+                  settings.bufferBytes() / 4,
                   32 << 10);
           for (int p = 0; p < layout.partitions(); p++) {
             int partition = p;

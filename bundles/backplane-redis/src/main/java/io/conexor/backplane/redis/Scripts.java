@@ -68,6 +68,8 @@ final class Scripts {
       end
       local flag = '1'
       if #body > tonumber(ARGV[12]) then flag, body = '0', '' end
+      -- subscribers are on the primary, so replicas need not carry what rings the bell
+      redis.set_repl(redis.REPL_NONE)
       redis.call(ARGV[10], ARGV[9], ARGV[11] .. '\\n' .. epoch .. '\\n' .. first .. '\\n' .. last
           .. '\\n' .. prev .. '\\n' .. id .. '\\n' .. flag .. '\\n' .. body)
       return {'A', epoch, tostring(last)}

@@ -29,6 +29,7 @@ public final class RedisLab implements AutoCloseable {
   private final Path directory;
   private final int detectionMillis;
   private final @Nullable LabNetwork network;
+  private final Thread atExit = new Thread(this::stop, "lab-redis-stop");
   private final List<RedisServer> servers = new ArrayList<>();
   private final List<RedisServer> sentinels = new ArrayList<>();
 
@@ -39,6 +40,7 @@ public final class RedisLab implements AutoCloseable {
     Binaries.require("redis-server");
     try {
       this.directory = Files.createTempDirectory("conexor-lab-redis-");
+      Runtime.getRuntime().addShutdownHook(atExit);
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }
@@ -179,6 +181,11 @@ public final class RedisLab implements AutoCloseable {
 
   @Override
   public void close() {
+    Runtime.getRuntime().removeShutdownHook(atExit);
+    stop();
+  }
+
+  private void stop() {
     sentinels.forEach(s -> s.process().close());
     servers.forEach(s -> s.process().close());
     if (network != null) {
