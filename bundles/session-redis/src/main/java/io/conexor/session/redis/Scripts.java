@@ -11,15 +11,6 @@ final class Scripts {
 
   private Scripts() {}
 
-  /** KEYS: session. Reads only, so that it works where writes are refused. */
-  static final String FIND =
-      """
-      local all = redis.call('HGETALL', KEYS[1])
-      if #all == 0 then return {} end
-      table.insert(all, 1, tostring(redis.call('PTTL', KEYS[1])))
-      return all
-      """;
-
   /**
    * KEYS: session, index. ARGV: id, ttl ms, most sessions, prefix of sessions, field, value, ...
    * Running it twice leaves what running it once left.
@@ -30,7 +21,7 @@ final class Scripts {
       local t = redis.call('TIME')
       local now = t[1] * 1000 + math.floor(t[2] / 1000)
       if redis.call('EXISTS', KEYS[1]) == 0 then
-        local fields = {'c', tostring(now), 't', ARGV[2]}
+        local fields = {'c', tostring(now), 't', ARGV[2], 'x', tostring(now + ttl)}
         for i = 5, #ARGV do fields[#fields + 1] = ARGV[i] end
         for i = 1, #fields, 100 do
           redis.call('HSET', KEYS[1], unpack(fields, i, math.min(i + 99, #fields)))
@@ -64,6 +55,8 @@ final class Scripts {
       local f = redis.call('HMGET', KEYS[1], 't', 's')
       if not f[1] then return 0 end
       local ttl = tonumber(f[1])
+      local t = redis.call('TIME')
+      redis.call('HSET', KEYS[1], 'x', t[1] * 1000 + math.floor(t[2] / 1000) + ttl)
       redis.call('PEXPIRE', KEYS[1], ttl)
       local index = ARGV[1] .. f[2]
       if redis.call('PTTL', index) < ttl then redis.call('PEXPIRE', index, ttl) end
