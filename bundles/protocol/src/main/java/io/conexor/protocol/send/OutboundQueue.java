@@ -161,10 +161,10 @@ public final class OutboundQueue {
   }
 
   private ByteBuffer take() {
-    // INVARIANT: no more than were counted. A chunk that is queued and not yet counted belongs to a
-    // sender which is
-    // about to count it: taking it here would bring the count below zero and leave a later chunk
-    // without a writer.
+    // INVARIANT: no more than were counted, so that the count is never below zero and "0 to 1"
+    // means "nobody writes". With
+    // a chunk taken before its sender counted it, a later chunk could stay unwritten until that
+    // sender runs again.
     int available = pending.get();
     Chunk first = chunks.remove();
     int total = first.length();

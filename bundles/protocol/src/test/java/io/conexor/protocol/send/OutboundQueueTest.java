@@ -109,8 +109,8 @@ class OutboundQueueTest {
   @ParameterizedTest
   @EnumSource(Ends.class)
   void many_senders_lose_double_and_reorder_nothing(Ends ends) throws Exception {
-    int senders = 4;
-    int each = 50_000;
+    int senders = 8;
+    int each = 100_000;
     ExecutorService executor = Executors.newFixedThreadPool(senders + 1);
     AtomicInteger inFlight = new AtomicInteger();
     AtomicInteger overlaps = new AtomicInteger();
