@@ -184,7 +184,9 @@ final class AgentSession implements Connection.Receiver, AgentLink {
   public void ended(String reason) {
     boolean wasUp = state == State.UP;
     become(State.ENDED, reason);
-    hub.sessionEnded(socket());
+    if (connection != null) { // an upgrade that failed closes a socket that never opened
+      hub.sessionEnded(connection);
+    }
     LinkId ended = id;
     if (wasUp && ended != null) {
       hub.linkDown(this, ended, reason);

@@ -188,6 +188,20 @@ class AgentHubTest {
     assertThat(fleet.hub.links()).isEmpty();
   }
 
+  @Test
+  void a_socket_that_closes_before_it_opens_leaves_nothing_behind() {
+    Admission admission = fleet.admit(Map.of("X-API-Key", KEY));
+    Connection connection = (Connection) ((Admission.Accepted) admission).handler();
+
+    connection.closed(1006, "");
+    Fleet.Peer late = new Fleet.Peer(connection);
+    connection.opened(late);
+
+    assertThat(late.closeCode).isEqualTo(Connection.RESTART);
+    assertThat(fleet.hub.links()).isEmpty();
+    assertThat(fleet.attach(KEY, process, 1).heard(AgentMessage.Welcome.class)).hasSize(1);
+  }
+
   // Frames
 
   @Test

@@ -137,7 +137,11 @@ final class Link implements Session.Events {
     heartbeat = Duration.ofMillis(Math.max(100, welcome.heartbeatMillis()));
     if (state == State.CONNECTING) {
       failures = 0;
+      lastHeartbeat = links.now() - heartbeat.toNanos(); // the first one is due
       become(State.UP, "node %s, fleet of %d".formatted(node, welcome.fleetSize()));
+      if (links.isDraining()) {
+        send(Links.CLOSING); // it was being dialled when the drain began
+      }
     }
     links.fleetIs(welcome.fleetSize());
   }

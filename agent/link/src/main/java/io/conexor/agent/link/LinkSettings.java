@@ -64,6 +64,13 @@ record LinkSettings(
     return new HttpDialer(uri, key, connectTimeout, proxy, context);
   }
 
+  /** Plain WebSockets to anywhere but this host. */
+  boolean sendsKeyInTheClear() {
+    String host = uri.getHost();
+    boolean isLocal = host.equals("localhost") || host.startsWith("127.") || host.equals("[::1]");
+    return uri.getScheme().equals("ws") && !isLocal;
+  }
+
   static URI uri(String text) {
     if (text == null || text.isBlank()) {
       throw wrong(

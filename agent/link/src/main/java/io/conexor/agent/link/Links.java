@@ -46,6 +46,8 @@ import org.slf4j.LoggerFactory;
 @Designate(ocd = LinkConfig.class)
 public final class Links implements BackendLinks, Callable<Boolean> {
   private static final Logger log = LoggerFactory.getLogger(Links.class);
+  static final AgentMessage CLOSING = new AgentMessage.Closing("the agent stops");
+
   private static final Duration TICK = Duration.ofMillis(100);
 
   private final LinkSettings settings;
@@ -105,6 +107,10 @@ public final class Links implements BackendLinks, Callable<Boolean> {
         version,
         process,
         settings.uri());
+    if (settings.sendsKeyInTheClear()) {
+      log.warn(
+          "the agent's key travels unencrypted to {}: use https in backend.url", settings.uri());
+    }
   }
 
   @Deactivate
@@ -179,7 +185,7 @@ public final class Links implements BackendLinks, Callable<Boolean> {
       isDraining = true;
       idleSince = now();
       log.info("draining: {} calls are running", inFlight());
-      links.forEach(link -> link.send(new AgentMessage.Closing("the agent stops")));
+      links.forEach(link -> link.send(CLOSING));
       drained = done;
     } else if (drained != null) {
       var unused = drained.whenComplete((result, failure) -> done.complete(true));
@@ -200,6 +206,10 @@ public final class Links implements BackendLinks, Callable<Boolean> {
 
   long now() {
     return nanoTime.getAsLong();
+  }
+
+  boolean isDraining() {
+    return isDraining;
   }
 
   /** Runs an action on the owner thread; from any thread. Nothing happens after the end. */

@@ -87,6 +87,18 @@ class LinkSettingsTest {
         .hasMessageContaining(attribute.replace('_', '.'));
   }
 
+  @ParameterizedTest
+  @CsvSource({
+    "http://c.example,true",
+    "https://c.example,false",
+    "http://127.0.0.1:8080,false",
+    "http://localhost:8080,false",
+    "http://[::1]:8080,false"
+  })
+  void a_key_sent_in_the_clear_is_noticed(String url, boolean isNoticed) {
+    assertThat(checked(Map.of("backend_url", url)).sendsKeyInTheClear()).isEqualTo(isNoticed);
+  }
+
   @Test
   void a_missing_file_is_named() {
     assertThatThrownBy(() -> checked(Map.of("tls_ca_file", "/nowhere.pem")).tls().context())

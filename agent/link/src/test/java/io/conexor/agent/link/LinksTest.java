@@ -313,6 +313,35 @@ class LinksTest {
   }
 
   @Test
+  void a_link_that_comes_up_during_a_drain_is_told_of_it() throws Exception {
+    backend.isWelcoming = false;
+    Links links = links(backend.port());
+    links.serve(handler);
+    handler.inFlight.set(1);
+    eventually().until(() -> !backend.clients.isEmpty());
+    ScriptedBackend.Client client = backend.clients.get(0);
+    eventually().until(() -> !client.heard(AgentMessage.Hello.class).isEmpty());
+    Thread drainer =
+        new Thread(
+            () -> {
+              try {
+                links.call();
+              } catch (InterruptedException e) {
+                Thread.currentThread().interrupt();
+              }
+            });
+    drainer.start();
+    eventually().until(() -> drainer.getState() == Thread.State.TIMED_WAITING);
+
+    client.say(new AgentMessage.Welcome(1, "node-1", "1", 1, 100, "agent-1"));
+
+    eventually().until(() -> !client.heard(AgentMessage.Closing.class).isEmpty());
+    handler.inFlight.set(0);
+    drainer.join(3_000);
+    assertThat(drainer.isAlive()).isFalse();
+  }
+
+  @Test
   void a_certificate_that_nobody_trusts_says_so_and_one_from_the_ca_file_does(@TempDir Path dir)
       throws Exception {
     Path store = dir.resolve("server.p12");
