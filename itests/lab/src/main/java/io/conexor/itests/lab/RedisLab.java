@@ -127,7 +127,31 @@ public final class RedisLab implements AutoCloseable {
         each.process().start();
       }
     }
-    awaitHealthy(limit);
+    await(
+        "all servers healthy",
+        limit,
+        () -> {
+          demoteFormerPrimaries();
+          return isHealthy();
+        });
+  }
+
+  /** The sentinels do it too, after ten seconds. */
+  private void demoteFormerPrimaries() {
+    if (mode != RedisEndpoints.Mode.SENTINEL || primaries().size() < 2) {
+      return;
+    }
+    try {
+      String known = sentinels.get(0).ask("SENTINEL", "GET-MASTER-ADDR-BY-NAME", MASTER);
+      for (RedisServer each : primaries()) {
+        if (!known.contains(Integer.toString(each.port()))) {
+          String[] primary = known.substring(1, known.length() - 1).split(", ");
+          each.ask("REPLICAOF", primary[0], primary[1]);
+        }
+      }
+    } catch (IOException e) {
+      // asked again with the next look
+    }
   }
 
   /** Takes a server off the net, or brings it back; whoever talks to it hears nothing more. */
