@@ -12,8 +12,8 @@ import org.osgi.service.metatype.annotations.ObjectClassDefinition;
 
   @AttributeDefinition(
       name = "Data folder",
-      description = "Where the first-run set-up token is written; empty = the server's data folder")
-  String data_dir() default "";
+      description = "Where the first-run set-up token is written; the server's data folder")
+  String data_dir() default "data";
 
   @AttributeDefinition(
       name = "Fleet secret",

@@ -36,7 +36,7 @@ record Settings(
 
   static Settings checked(AccessConfig config) {
     return new Settings(
-        dataFolder(config.data_dir()),
+        Path.of(config.data_dir()),
         secrets(config),
         Duration.ofDays(
             in("fleet.secret.rotate.days", config.fleet_secret_rotate_days(), 0, 3_650)),
@@ -56,13 +56,6 @@ record Settings(
         millis("session.ttl.ms", config.session_ttl_ms(), 60_000, 2_592_000_000L),
         (int) in("threads", config.threads(), 1, 64),
         (int) in("queue", config.queue(), 16, 100_000));
-  }
-
-  private static Path dataFolder(String configured) {
-    if (!configured.isEmpty()) {
-      return Path.of(configured);
-    }
-    return Path.of(System.getProperty("conexor.data", "data"));
   }
 
   private static List<Secret> secrets(AccessConfig config) {

@@ -27,8 +27,8 @@ record Settings(
   @interface Config {
     @AttributeDefinition(
         name = "Spool folder",
-        description = "Where records wait for PostgreSQL; empty = audit in the data folder")
-    String spool_dir() default "";
+        description = "Where records wait for PostgreSQL; on a disk that survives a restart")
+    String spool_dir() default "data/audit";
 
     @AttributeDefinition(
         name = "Spool size",
@@ -69,11 +69,8 @@ record Settings(
   }
 
   static Settings checked(Config config) {
-    String folder = config.spool_dir();
     return new Settings(
-        folder.isEmpty()
-            ? Path.of(System.getProperty("conexor.data", "data"), "audit")
-            : Path.of(folder),
+        Path.of(config.spool_dir()),
         in("spool.max.bytes", config.spool_max_bytes(), 1L << 20, 1L << 40),
         in("spool.file.bytes", config.spool_file_bytes(), 1L << 16, 1L << 30),
         Duration.ofMillis(in("sync.interval.ms", config.sync_interval_ms(), 0, 60_000)),
