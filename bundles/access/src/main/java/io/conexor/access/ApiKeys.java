@@ -208,13 +208,16 @@ public final class ApiKeys implements Keys {
   /** Who holds the key. For one seen recently the stage is complete and nothing was allocated. */
   CompletionStage<Authentication> authenticate(Secret key) {
     String text = key.reveal();
-    if (!KeyText.isWellFormed(text)) {
+    if (text.length() > KeyText.LENGTH_MAX) {
       return CompletableFuture.completedFuture(MISTYPED);
     }
     Digest digest = Digest.of(text);
     Known entry = known.get(digest);
     if (entry != null) {
       return fromMemory(digest, entry);
+    }
+    if (!KeyText.isWellFormed(text)) {
+      return CompletableFuture.completedFuture(MISTYPED);
     }
     Long until = unknownUntil.get(digest);
     if (until != null && until - nanoTime.getAsLong() > 0) {

@@ -16,6 +16,9 @@ final class KeyText {
   static final int RANDOM_CHARACTERS = 43;
   static final int CHECK_CHARACTERS = 6;
 
+  /** The longest prefix is {@code mcp_} or {@code adm_}. */
+  static final int LENGTH_MAX = 4 + RANDOM_CHARACTERS + CHECK_CHARACTERS;
+
   /** Characters of a key that are stored and listed for recognition. */
   static final int RECOGNISABLE = 12;
 
