@@ -45,8 +45,23 @@ final class RedisFleet implements AutoCloseable {
               id,
               client,
               new RedisSessionStore(client, true, durable),
-              new RedisBackplane(id, client, cluster, RedisBackplane.Settings.defaults())));
+              new RedisBackplane(id, client, cluster, patient())));
     }
+  }
+
+  /** Events wait longer than the longest outage of a test, so that each can be counted. */
+  private static RedisBackplane.Settings patient() {
+    RedisBackplane.Settings usual = RedisBackplane.Settings.defaults();
+    return new RedisBackplane.Settings(
+        usual.prefix(),
+        usual.partitions(),
+        usual.maxEvents(),
+        usual.maxBytes(),
+        Duration.ofSeconds(90),
+        usual.directTimeout(),
+        usual.bufferBytes(),
+        usual.repairWindow(),
+        usual.pollInterval());
   }
 
   List<Backend> backends() {
