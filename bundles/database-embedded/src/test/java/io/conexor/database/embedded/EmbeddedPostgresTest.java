@@ -69,7 +69,9 @@ class EmbeddedPostgresTest {
           .until(
               () ->
                   server.check().status() == Health.Status.HEALTHY
-                      && PidFile.read(folder.resolve("data")).filter(f -> f.pid() != pid).isPresent());
+                      && PidFile.read(folder.resolve("data"))
+                          .filter(f -> f.pid() != pid)
+                          .isPresent());
       connect(server, server.password().reveal()).close();
     } finally {
       server.close();
@@ -108,8 +110,7 @@ class EmbeddedPostgresTest {
       await()
           .atMost(Duration.ofSeconds(10))
           .untilAsserted(
-              () ->
-                  assertThat(second.check().reason()).contains("another server is using"));
+              () -> assertThat(second.check().reason()).contains("another server is using"));
       assertThat(first.check().status()).isEqualTo(Health.Status.HEALTHY);
     } finally {
       second.close();

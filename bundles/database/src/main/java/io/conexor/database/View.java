@@ -1,0 +1,40 @@
+package io.conexor.database;
+
+/**
+ * One server as last seen.
+ *
+ * @param lsn written (primary) or replayed (replica)
+ * @param latencyNanos of the last watch
+ * @param why what is wrong when it is down
+ */
+record View(Role role, int timeline, long lsn, long latencyNanos, String why) {
+
+  enum Role {
+    PRIMARY,
+    REPLICA,
+    DOWN
+  }
+
+  static View down(String why) {
+    return new View(Role.DOWN, 0, 0, 0, why);
+  }
+
+  /**
+   * The server to write to: the one primary on the newest timeline ever seen, or -1.
+   *
+   * <p>A primary on an older timeline is a stale one, whatever it says of itself. Of two on the
+   * same timeline the present one is kept.
+   */
+  static int primary(java.util.List<View> views, int newestTimeline, int present) {
+    int found = -1;
+    for (int i = 0; i < views.size(); i++) {
+      View view = views.get(i);
+      if (view.role() == Role.PRIMARY
+          && view.timeline() >= newestTimeline
+          && (found < 0 || view.timeline() > views.get(found).timeline() || i == present)) {
+        found = i;
+      }
+    }
+    return found;
+  }
+}
