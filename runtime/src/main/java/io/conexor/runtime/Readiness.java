@@ -1,0 +1,134 @@
+package io.conexor.runtime;
+
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.List;
+import java.util.Set;
+import java.util.TreeSet;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
+import org.osgi.framework.Bundle;
+import org.osgi.framework.BundleContext;
+import org.osgi.framework.Constants;
+import org.osgi.framework.ServiceReference;
+import org.osgi.service.component.runtime.ServiceComponentRuntime;
+import org.osgi.service.component.runtime.dto.ComponentConfigurationDTO;
+import org.osgi.service.component.runtime.dto.ComponentDescriptionDTO;
+import org.osgi.service.component.runtime.dto.ReferenceDTO;
+import org.osgi.service.component.runtime.dto.UnsatisfiedReferenceDTO;
+
+/** What keeps the system from being complete: bundles that do not run, components that cannot. */
+final class Readiness {
+
+  private final BundleContext system;
+  private final ConfigurationKeys keys;
+
+  Readiness(BundleContext system, ConfigurationKeys keys) {
+    this.system = system;
+    this.keys = keys;
+  }
+
+  /**
+   * One sentence for each thing that is missing; empty when all is well. What only waits for
+   * another component that is itself incomplete is counted, not listed, as long as there is a cause
+   * to name.
+   */
+  List<String> missing() {
+    List<String> causes = new ArrayList<>();
+    for (Bundle bundle : system.getBundles()) {
+      boolean fragment = bundle.getHeaders("").get(Constants.FRAGMENT_HOST) != null;
+      if (!fragment && bundle.getState() != Bundle.ACTIVE) {
+        causes.add("bundle " + bundle.getSymbolicName() + " is not active");
+      }
+    }
+    ServiceReference<ServiceComponentRuntime> reference =
+        system.getServiceReference(ServiceComponentRuntime.class);
+    ServiceComponentRuntime runtime = reference == null ? null : system.getService(reference);
+    if (runtime == null) {
+      causes.add("no component runtime (org.apache.felix.scr) runs, so no component does");
+      return causes;
+    }
+    Collection<ComponentDescriptionDTO> components = runtime.getComponentDescriptionDTOs();
+    Set<String> offered =
+        components.stream()
+            .flatMap(c -> Stream.of(c.serviceInterfaces))
+            .collect(Collectors.toSet());
+    Set<String> followers = new TreeSet<>();
+    for (ComponentDescriptionDTO component : components) {
+      collect(runtime, component, offered, causes, followers);
+    }
+    system.ungetService(reference);
+    if (causes.isEmpty()) {
+      return List.copyOf(followers);
+    }
+    if (!followers.isEmpty()) {
+      causes.add(followers.size() + " more wait for components that wait for these");
+    }
+    return causes;
+  }
+
+  private void collect(
+      ServiceComponentRuntime runtime,
+      ComponentDescriptionDTO component,
+      Set<String> offered,
+      List<String> causes,
+      Set<String> followers) {
+    Collection<ComponentConfigurationDTO> configurations =
+        runtime.getComponentConfigurationDTOs(component);
+    if (configurations.isEmpty()
+        && component.defaultEnabled
+        && "require".equals(component.configurationPolicy)) {
+      addUnconfigured(component, causes);
+    }
+    for (ComponentConfigurationDTO configuration : configurations) {
+      switch (configuration.state) {
+        case ComponentConfigurationDTO.UNSATISFIED_CONFIGURATION ->
+            addUnconfigured(component, causes);
+        case ComponentConfigurationDTO.UNSATISFIED_REFERENCE -> {
+          for (UnsatisfiedReferenceDTO unsatisfied : configuration.unsatisfiedReferences) {
+            String service = service(component, unsatisfied);
+            (offered.contains(service) ? followers : causes)
+                .add(
+                    component.name
+                        + " waits for "
+                        + service
+                        + (unsatisfied.target == null ? "" : " matching " + unsatisfied.target)
+                        + (offered.contains(service)
+                            ? ""
+                            : ", which no installed component offers"));
+          }
+        }
+        case ComponentConfigurationDTO.FAILED_ACTIVATION ->
+            causes.add(component.name + " failed to activate: " + firstLine(configuration.failure));
+        default -> {
+          // SATISFIED or ACTIVE: a delayed component is only created once somebody uses it.
+        }
+      }
+    }
+  }
+
+  private void addUnconfigured(ComponentDescriptionDTO component, List<String> missing) {
+    for (String pid : component.configurationPid) {
+      // Nobody has to make an instance of a factory.
+      if (!keys.isFactory(pid)) {
+        missing.add(component.name + " waits for its configuration " + pid);
+      }
+    }
+  }
+
+  private static String service(
+      ComponentDescriptionDTO component, UnsatisfiedReferenceDTO unsatisfied) {
+    for (ReferenceDTO reference : component.references) {
+      if (reference.name.equals(unsatisfied.name)) {
+        return reference.interfaceName;
+      }
+    }
+    return unsatisfied.name;
+  }
+
+  private static String firstLine(String failure) {
+    return failure == null
+        ? "no reason given"
+        : failure.lines().findFirst().orElse("no reason given");
+  }
+}
