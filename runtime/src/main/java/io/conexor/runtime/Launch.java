@@ -39,6 +39,11 @@ public final class Launch implements AutoCloseable {
   private final FileChannel lock;
   private final Map<String, Bundle> bundles = new LinkedHashMap<>();
 
+  /**
+   * Written by the thread that starts and by the shell's changes, read by the readiness report too.
+   */
+  private volatile Composition active = new Composition(List.of(), List.of(), Map.of());
+
   private Launch(Plan plan, Felix framework, FileChannel lock) {
     this.plan = plan;
     this.framework = framework;
@@ -130,7 +135,7 @@ public final class Launch implements AutoCloseable {
     List<Bundle> all = new ArrayList<>(bundles.values());
     // Configuration Admin before the rest, so that no component ever sees its defaults first.
     all.stream().filter(Launch::isConfigurationAdmin).forEach(Launch::start);
-    configure(plan.configurations(composition()));
+    configure(plan.configurations(active));
     all.forEach(Launch::start);
   }
 
@@ -143,19 +148,18 @@ public final class Launch implements AutoCloseable {
       throw new LaunchException("the framework does not start: " + e.getMessage(), e);
     }
     FrameworkLog.bridge(framework.getBundleContext());
-    composition.features().forEach(f -> active.put(f.name(), f));
+    active = composition;
     composition.bundles().forEach(this::install);
     resolve(bundles.values());
   }
 
-  private final Map<String, Feature> active = new LinkedHashMap<>();
-
-  Composition composition() {
-    return Composition.of(List.copyOf(active.values()));
+  /** The names of the features whose bundles are installed. */
+  List<String> activeFeatures() {
+    return active.features().stream().map(Feature::name).toList();
   }
 
-  Map<String, Feature> activeFeatures() {
-    return active;
+  void activate(Composition composition) {
+    active = composition;
   }
 
   Plan plan() {

@@ -165,7 +165,7 @@ public final class Main {
                 .map(start -> Duration.between(start, Instant.now()).toMillis())
                 .orElse(-1L),
             launch.bundles().size(),
-            launch.activeFeatures().keySet());
+            launch.activeFeatures());
       }
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();

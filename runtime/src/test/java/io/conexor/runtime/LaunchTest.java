@@ -1,0 +1,243 @@
+package io.conexor.runtime;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import java.io.IOException;
+import java.io.OutputStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.Callable;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.jar.JarEntry;
+import java.util.jar.JarOutputStream;
+import java.util.jar.Manifest;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.osgi.framework.Bundle;
+import org.osgi.framework.FrameworkUtil;
+
+/** Starts a real Felix on bundles made here, with Configuration Admin and DS from Maven. */
+class LaunchTest {
+
+  private static final String WAITING =
+      """
+      <scr:component xmlns:scr="http://www.osgi.org/xmlns/scr/v1.3.0" name="io.conexor.x.Waiting">
+        <implementation class="java.lang.Object"/>
+        <service><provide interface="java.lang.Object"/></service>
+        <reference name="engine" interface="io.conexor.Engine"/>
+      </scr:component>
+      """;
+
+  @TempDir Path home;
+
+  @BeforeEach
+  void lay_out() throws IOException {
+    Files.createDirectories(home.resolve("features"));
+    provide("org.apache.felix", "org.apache.felix.configadmin");
+    provide("org.apache.felix", "org.apache.felix.scr");
+    feature("core", version("org.apache.felix.configadmin"), version("org.apache.felix.scr"));
+  }
+
+  @Test
+  void bundles_of_a_feature_run() throws Exception {
+    bundle("a", "Export-Package: a.api", "");
+    bundle("b", "Import-Package: a.api", "");
+    feature("pair", "t:a:1", "t:b:1");
+
+    try (Launch launch = start("core", "pair")) {
+      assertThat(launch.awaitReady(Duration.ofSeconds(10))).isEmpty();
+      assertThat(launch.context().getBundles()).allMatch(b -> b.getState() == Bundle.ACTIVE);
+    }
+  }
+
+  @Test
+  void unmet_import_is_named_with_the_feature_that_would_meet_it() throws Exception {
+    bundle("a", "Export-Package: a.api", "");
+    bundle("b", "Import-Package: a.api;version=\"[1.2,2)\"", "");
+    feature("user", "t:b:1");
+    feature("provider", "t:a:1");
+
+    assertThatThrownBy(() -> start("core", "user"))
+        .isInstanceOf(LaunchException.class)
+        .hasMessageContaining("the bundle b 1.0.0 needs the package a.api from 1.2.0 below 2.0.0")
+        .hasMessageContaining("the feature provider has it (a-1.jar): add it to runtime.features");
+  }
+
+  @Test
+  void missing_jar_is_named() throws Exception {
+    feature("ghost", "t:ghost:1");
+
+    assertThatThrownBy(() -> start("core", "ghost"))
+        .hasMessageContaining("t:ghost:1 is missing: no file");
+  }
+
+  @Test
+  void unknown_feature_is_corrected() {
+    assertThatThrownBy(() -> start("cor")).hasMessageContaining("did you mean 'core'");
+  }
+
+  @Test
+  void component_that_waits_is_reported_with_what_it_waits_for() throws Exception {
+    bundle("w", "Service-Component: OSGI-INF/w.xml", WAITING);
+    feature("waiting", "t:w:1");
+
+    try (Launch launch = start("core", "waiting")) {
+      assertThat(launch.awaitReady(Duration.ofMillis(500)))
+          .containsExactly(
+              "io.conexor.x.Waiting waits for io.conexor.Engine, which no installed component offers");
+    }
+  }
+
+  @Test
+  void second_process_on_the_same_data_is_refused() throws Exception {
+    try (Launch first = start("core")) {
+      assertThat(first.missing()).isEmpty();
+      assertThatThrownBy(() -> start("core")).hasMessageContaining("in use");
+    }
+  }
+
+  @Test
+  void stop_drains_first() throws Exception {
+    AtomicBoolean drained = new AtomicBoolean();
+    try (Launch launch = start("core")) {
+      launch
+          .context()
+          .registerService(
+              Callable.class,
+              () -> {
+                drained.set(true);
+                return null;
+              },
+              FrameworkUtil.asDictionary(Map.of("conexor.drain", true)));
+
+      launch.stop();
+    }
+
+    assertThat(drained).isTrue();
+  }
+
+  @Test
+  void swap_starts_the_new_before_it_stops_the_old() throws Exception {
+    bundle("old", "X-Comment: none", "");
+    bundle("new", "X-Comment: none", "");
+    feature("before", "t:old:1");
+    feature("after", "t:new:1");
+    try (Launch launch = start("core", "before")) {
+
+      String report =
+          new FeatureChange(launch).apply(List.of("before"), List.of("after"), java.util.Set.of());
+
+      assertThat(report)
+          .contains("start    new 1", "stop     old 1.0.0", "runtime.features = core, after");
+      assertThat(launch.activeFeatures()).containsExactly("core", "after");
+      assertThat(Stream.of(launch.context().getBundles()).map(Bundle::getSymbolicName))
+          .contains("new")
+          .doesNotContain("old");
+    }
+  }
+
+  @Test
+  void swap_that_does_not_become_ready_is_undone() throws Exception {
+    bundle("old", "X-Comment: none", "");
+    bundle("io.conexor.x", "Service-Component: OSGI-INF/w.xml", WAITING);
+    feature("before", "t:old:1");
+    feature("after", "t:io.conexor.x:1");
+    try (Launch launch = start("core", "before")) {
+
+      assertThatThrownBy(
+              () ->
+                  new FeatureChange(launch)
+                      .apply(List.of("before"), List.of("after"), java.util.Set.of()))
+          .hasMessageContaining("undone")
+          .hasMessageContaining("waits for io.conexor.Engine");
+
+      assertThat(Stream.of(launch.context().getBundles()).map(Bundle::getSymbolicName))
+          .contains("old")
+          .doesNotContain("io.conexor.x");
+    }
+  }
+
+  @Test
+  void removal_that_would_restart_others_is_refused() throws Exception {
+    bundle("a", "Export-Package: a.api", "");
+    bundle("b", "Import-Package: a.api", "");
+    feature("provider", "t:a:1");
+    feature("user", "t:b:1");
+    try (Launch launch = start("core", "provider", "user")) {
+
+      assertThatThrownBy(
+              () ->
+                  new FeatureChange(launch)
+                      .apply(List.of("provider"), List.of(), java.util.Set.of()))
+          .hasMessageContaining("restart  b")
+          .hasMessageContaining("refused");
+    }
+  }
+
+  private Launch start(String... features) {
+    return Launch.start(
+        Places.below(home, List.of(features)),
+        Map.of(),
+        Map.of("runtime.ready.timeout.ms", "1000"));
+  }
+
+  private void feature(String name, String... ids) throws IOException {
+    String bundles =
+        Stream.of(ids).map("{\"id\":\"%s\"}"::formatted).collect(Collectors.joining(","));
+    Files.writeString(
+        home.resolve("features").resolve(name + ".json"),
+        "{\"feature-resource-version\":\"1.0\",\"id\":\"t:%s:1\",\"bundles\":[%s]}"
+            .formatted(name, bundles));
+  }
+
+  private void bundle(String name, String header, String component) throws IOException {
+    Path jar = jar(new Artifact("t", name, "1"));
+    Manifest manifest =
+        new Manifest(
+            new java.io.ByteArrayInputStream(
+                ("Manifest-Version: 1.0\nBundle-ManifestVersion: 2\nBundle-SymbolicName: %s\nBundle-Version: 1\n%s\n"
+                        .formatted(name, header))
+                    .getBytes(java.nio.charset.StandardCharsets.UTF_8)));
+    try (OutputStream file = Files.newOutputStream(jar);
+        JarOutputStream out = new JarOutputStream(file, manifest)) {
+      if (!component.isEmpty()) {
+        out.putNextEntry(new JarEntry("OSGI-INF/w.xml"));
+        out.write(component.getBytes(java.nio.charset.StandardCharsets.UTF_8));
+        out.closeEntry();
+      }
+    }
+  }
+
+  private Path jar(Artifact artifact) throws IOException {
+    Path jar = home.resolve("bundles").resolve(artifact.path());
+    Files.createDirectories(jar.getParent());
+    return jar;
+  }
+
+  private void provide(String group, String artifact) throws IOException {
+    String version = version(artifact).split(":")[2];
+    Files.copy(onClassPath(artifact), jar(new Artifact(group, artifact, version)));
+  }
+
+  private static String version(String artifact) {
+    String file = onClassPath(artifact).getFileName().toString();
+    return "org.apache.felix:%s:%s"
+        .formatted(
+            artifact, file.substring(artifact.length() + 1, file.length() - ".jar".length()));
+  }
+
+  private static Path onClassPath(String artifact) {
+    return Stream.of(System.getProperty("java.class.path").split(java.io.File.pathSeparator))
+        .map(Path::of)
+        .filter(p -> p.getFileName().toString().startsWith(artifact + "-"))
+        .findFirst()
+        .orElseThrow();
+  }
+}
