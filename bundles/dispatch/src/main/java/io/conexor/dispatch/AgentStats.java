@@ -1,0 +1,93 @@
+package io.conexor.dispatch;
+
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicLong;
+
+/** How one run of an agent does on one source, as seen from here. Survives changes of its links. */
+final class AgentStats {
+
+  /** Failures in a row that open the breaker. */
+  static final int FAILURES = 5;
+
+  private static final long FIRST_PAUSE_NANOS = 500_000_000L;
+  private static final long LONGEST_PAUSE_NANOS = 15_000_000_000L;
+
+  /** Half of what is known about an agent's slowness is forgotten after so long without a call. */
+  private static final long HALF_LIFE_NANOS = 2_000_000_000L;
+
+  private final AtomicInteger inFlight = new AtomicInteger();
+
+  /** Written by reader threads; a lost update costs one sample. */
+  private volatile long latencyNanos;
+
+  private volatile long sampledNanos;
+
+  private final AtomicInteger failures = new AtomicInteger();
+  private final AtomicLong closedUntilNanos = new AtomicLong();
+
+  int inFlight() {
+    return inFlight.get();
+  }
+
+  boolean tryAcquire(int limit) {
+    int now = inFlight.get();
+    while (now < limit) {
+      if (inFlight.compareAndSet(now, now + 1)) {
+        return true;
+      }
+      now = inFlight.get();
+    }
+    return false;
+  }
+
+  void release() {
+    inFlight.decrementAndGet();
+  }
+
+  void sample(long nanos, long now) {
+    long old = latencyNanos;
+    latencyNanos = old == 0 ? Math.max(1, nanos) : Math.max(1, old + (nanos - old) / 8);
+    sampledNanos = now;
+  }
+
+  /** Smoothed time to the first answer; 0 = nothing known. */
+  long latencyNanos(long now) {
+    long latency = latencyNanos;
+    if (latency == 0) {
+      return 0;
+    }
+    long halves = (now - sampledNanos) / HALF_LIFE_NANOS;
+    return halves >= 40 ? 0 : latency >> halves;
+  }
+
+  void succeeded() {
+    if (failures.get() != 0) {
+      failures.set(0);
+    }
+  }
+
+  void failed(long now) {
+    int count = failures.incrementAndGet();
+    if (count >= FAILURES) {
+      int doublings = Math.min(5, count - FAILURES);
+      long pause = Math.min(LONGEST_PAUSE_NANOS, FIRST_PAUSE_NANOS << doublings);
+      closedUntilNanos.set(now + pause);
+    }
+  }
+
+  /** True while calls had better go elsewhere. */
+  boolean isBroken() {
+    return failures.get() >= FAILURES;
+  }
+
+  /** How long until a broken one is tried again. */
+  long pauseNanos(long now) {
+    return Math.max(0, closedUntilNanos.get() - now);
+  }
+
+  /** Lets one call through to a broken one after its pause. */
+  boolean tryProbe(long now) {
+    long until = closedUntilNanos.get();
+    return now - until >= 0 && closedUntilNanos.compareAndSet(until, now + FIRST_PAUSE_NANOS);
+  }
+}

@@ -1,0 +1,74 @@
+package io.conexor.dispatch;
+
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicReferenceArray;
+import java.util.function.Consumer;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The attempts under way by id. The slot is the low bits of the id, the whole id is compared, so a
+ * late answer to a call whose slot was taken again is told apart until ids wrap around.
+ */
+final class SlotTable {
+
+  /** Slots looked at before the table counts as full. */
+  private static final int PROBES = 64;
+
+  private final AtomicReferenceArray<@Nullable Attempt> slots;
+  private final int mask;
+  private final AtomicInteger lastId = new AtomicInteger();
+  private final AtomicInteger used = new AtomicInteger();
+
+  /**
+   * @param size a power of two
+   */
+  SlotTable(int size) {
+    this.slots = new AtomicReferenceArray<>(size);
+    this.mask = size - 1;
+  }
+
+  /** Gives the attempt an id and a slot; false when the table is full. */
+  boolean put(Attempt attempt) {
+    for (int i = 0; i < PROBES; i++) {
+      int id = lastId.incrementAndGet() & Integer.MAX_VALUE;
+      if (slots.get(id & mask) == null) {
+        attempt.id = id;
+        if (slots.compareAndSet(id & mask, null, attempt)) {
+          used.incrementAndGet();
+          return true;
+        }
+      }
+    }
+    return false;
+  }
+
+  @Nullable Attempt find(int id) {
+    Attempt attempt = slots.get(id & mask);
+    return attempt != null && attempt.id == id ? attempt : null;
+  }
+
+  /** True for the one caller that takes it out. */
+  boolean remove(Attempt attempt) {
+    if (slots.compareAndSet(attempt.id & mask, attempt, null)) {
+      used.decrementAndGet();
+      return true;
+    }
+    return false;
+  }
+
+  int used() {
+    return used.get();
+  }
+
+  void forEach(Consumer<Attempt> action) {
+    if (used.get() == 0) {
+      return;
+    }
+    for (int i = 0; i <= mask; i++) {
+      Attempt attempt = slots.get(i);
+      if (attempt != null) {
+        action.accept(attempt);
+      }
+    }
+  }
+}

@@ -1,0 +1,208 @@
+package io.conexor.dispatch;
+
+import io.conexor.api.agent.Attachment;
+import io.conexor.api.catalog.OrgId;
+import java.util.List;
+import java.util.Map;
+import java.util.UUID;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.ThreadLocalRandom;
+import java.util.concurrent.atomic.AtomicInteger;
+
+/** The ways to one source, and the calls that wait for one. Takes no lock. */
+final class Source {
+
+  /** Names a source. */
+  record Key(OrgId org, String name) {}
+
+  private record Routes(List<Attachment> from, List<Route> routes) {}
+
+  private final Calls calls;
+  final Key key;
+  private final Map<UUID, AgentStats> stats = new ConcurrentHashMap<>();
+  private final ConcurrentLinkedQueue<Call> queue = new ConcurrentLinkedQueue<>();
+  private final AtomicInteger queued = new AtomicInteger();
+  private final AtomicInteger pumping = new AtomicInteger();
+
+  /** Replaced by whoever finds that the directory's list is another one. */
+  private volatile Routes routes = new Routes(List.of(), List.of());
+
+  /** Written by any caller; when an agent was last known. */
+  private volatile long servedNanos;
+
+  Source(Calls calls, Key key, long servedNanos) {
+    this.calls = calls;
+    this.key = key;
+    this.servedNanos = servedNanos;
+  }
+
+  int queued() {
+    return queued.get();
+  }
+
+  long servedNanos() {
+    return servedNanos;
+  }
+
+  /** Inside the call's section: launches it, queues it or refuses it. */
+  void admit(Call call) {
+    if (queued.get() == 0 && tryLaunch(call)) {
+      return;
+    }
+    if (queued.incrementAndGet() > calls.maxQueued()) {
+      queued.decrementAndGet();
+      call.onRefused(Failures.sourceBusy(key.name(), calls.maxQueued()));
+      return;
+    }
+    queue.add(call);
+    // A place may have become free between the look and the queue.
+    pump();
+  }
+
+  /** True when the call needs no place in the queue. */
+  private boolean tryLaunch(Call call) {
+    Choice choice = choose(call);
+    if (choice instanceof Choice.Go go) {
+      call.launch(this, go.route());
+      return true;
+    }
+    return isSettled(call, choice);
+  }
+
+  /** True when it can't be waited out, and the call was told. */
+  private boolean isSettled(Call call, Choice choice) {
+    if (choice instanceof Choice.Broken broken) {
+      call.onRefused(Failures.broken(broken.agent(), key.name(), broken.pauseNanos()));
+      return true;
+    }
+    if (choice instanceof Choice.Nobody) {
+      long until = servedNanos + calls.agentWaitNanos();
+      if (routes().isEmpty() && until - calls.now() > 0) {
+        call.waitUntil(until);
+        return false;
+      }
+      call.onNobody();
+      return true;
+    }
+    return false;
+  }
+
+  private Choice choose(Call call) {
+    return Choice.choose(routes(), call::excludes, calls.now(), ThreadLocalRandom.current());
+  }
+
+  private List<Route> routes() {
+    List<Attachment> now = calls.directory().serving(key.org(), key.name());
+    if (!now.isEmpty()) {
+      servedNanos = calls.now();
+    }
+    Routes known = routes;
+    if (known.from() != now) {
+      known = new Routes(now, calls.routes(now, key.name(), this::stats));
+      // A link the hub has not shown yet is looked for again by the next call.
+      if (known.routes().size() == now.size()) {
+        routes = known;
+      }
+      if (stats.size() > 2 * now.size() + 16) {
+        stats.keySet().removeIf(p -> now.stream().noneMatch(a -> a.process().equals(p)));
+      }
+    }
+    return known.routes();
+  }
+
+  private AgentStats stats(UUID process) {
+    return stats.computeIfAbsent(process, p -> new AgentStats());
+  }
+
+  /** Launches what waits and has a place now. One thread works; others leave it a round to do. */
+  void pump() {
+    if (queued.get() == 0 || pumping.getAndIncrement() != 0) {
+      return;
+    }
+    int rounds = 1;
+    do {
+      boolean isMoving = true;
+      while (isMoving) {
+        isMoving = pumpOne();
+      }
+      rounds = pumping.addAndGet(-rounds);
+    } while (rounds != 0);
+  }
+
+  private boolean pumpOne() {
+    Call call = queue.peek();
+    if (call == null) {
+      return false;
+    }
+    if (call.isEnded()) {
+      take(call);
+      return true;
+    }
+    Choice choice = choose(call);
+    if (choice instanceof Choice.Go go) {
+      if (take(call)) {
+        call.post(() -> call.launch(this, go.route()));
+      } else {
+        go.route().stats().release();
+      }
+      return true;
+    }
+    if (choice instanceof Choice.Broken || (choice instanceof Choice.Nobody && !waits(call))) {
+      if (take(call)) {
+        call.post(() -> isSettled(call, choice));
+      }
+      return true;
+    }
+    return false;
+  }
+
+  private boolean waits(Call call) {
+    if (!routes().isEmpty()) {
+      return false;
+    }
+    if (call.waitUntilNanos() == 0) {
+      call.waitUntil(servedNanos + calls.agentWaitNanos());
+    }
+    return call.waitUntilNanos() - calls.now() > 0;
+  }
+
+  private boolean take(Call call) {
+    if (queue.remove(call)) {
+      queued.decrementAndGet();
+      return true;
+    }
+    return false;
+  }
+
+  /** Called by the sweep: ends what has waited too long, and pumps. */
+  void sweep(long now) {
+    if (queued.get() == 0) {
+      return;
+    }
+    for (Call call : queue) {
+      if (call.isEnded()) {
+        take(call);
+      } else if (call.request.deadline().passed()) {
+        if (take(call)) {
+          call.post(call::onDeadline);
+        }
+      } else if (call.waitUntilNanos() != 0
+          && call.waitUntilNanos() - now <= 0
+          && routes().isEmpty()
+          && take(call)) {
+        call.post(call::onNobody);
+      }
+    }
+    pump();
+  }
+
+  /** Ends all that wait. */
+  void close(io.conexor.api.ConexorException reason) {
+    for (Call call : queue) {
+      if (take(call)) {
+        call.post(() -> call.onRefused(reason));
+      }
+    }
+  }
+}
