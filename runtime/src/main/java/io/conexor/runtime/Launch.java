@@ -250,9 +250,17 @@ public final class Launch implements AutoCloseable {
             });
   }
 
-  /** What is not there yet, one sentence each. */
+  /**
+   * What is not there yet, one sentence each.
+   *
+   * @throws IllegalStateException after the stop
+   */
   public List<String> missing() {
-    return new Readiness(framework.getBundleContext(), plan.keys()).missing();
+    BundleContext context = framework.getBundleContext();
+    if (context == null) {
+      throw new IllegalStateException("the framework is stopped");
+    }
+    return new Readiness(context, plan.keys()).missing();
   }
 
   /** Waits until nothing is missing; the rest of the list at the deadline. */

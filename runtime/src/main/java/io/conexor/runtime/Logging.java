@@ -5,12 +5,13 @@ import ch.qos.logback.classic.LoggerContext;
 import ch.qos.logback.classic.encoder.JsonEncoder;
 import ch.qos.logback.classic.encoder.PatternLayoutEncoder;
 import ch.qos.logback.classic.spi.ILoggingEvent;
-import ch.qos.logback.core.ConsoleAppender;
 import ch.qos.logback.core.OutputStreamAppender;
 import ch.qos.logback.core.encoder.Encoder;
 import ch.qos.logback.core.rolling.RollingFileAppender;
 import ch.qos.logback.core.rolling.SizeAndTimeBasedRollingPolicy;
 import ch.qos.logback.core.util.FileSize;
+import java.io.FileDescriptor;
+import java.io.FileOutputStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import org.slf4j.Logger;
@@ -55,7 +56,7 @@ final class Logging {
       context.getLogger(parts[0].trim()).setLevel(level);
     }
     if (settings.logTo() != RuntimeSettings.LogTo.FILE) {
-      root.addAppender(started(new ConsoleAppender<>(), context, settings));
+      root.addAppender(console(context, settings));
     }
     if (settings.logTo() != RuntimeSettings.LogTo.CONSOLE) {
       root.addAppender(file(context, settings));
@@ -63,6 +64,20 @@ final class Logging {
     // Third-party code that logs through java.util.logging: SPI Fly, JDBC drivers.
     SLF4JBridgeHandler.removeHandlersForRootLogger();
     SLF4JBridgeHandler.install();
+  }
+
+  /**
+   * Standard output itself: System.out belongs to Gogo, which sends what is written to it by a
+   * thread of a shell session, or by one that it started, to that session.
+   */
+  private static OutputStreamAppender<ILoggingEvent> console(
+      LoggerContext context, RuntimeSettings settings) {
+    OutputStreamAppender<ILoggingEvent> appender = new OutputStreamAppender<>();
+    appender.setContext(context);
+    appender.setEncoder(encoder(context, settings.jsonLog()));
+    appender.setOutputStream(new FileOutputStream(FileDescriptor.out));
+    appender.start();
+    return appender;
   }
 
   private static OutputStreamAppender<ILoggingEvent> file(

@@ -2,6 +2,7 @@ package io.conexor.runtime;
 
 import java.util.ArrayList;
 import java.util.Collection;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
 import java.util.TreeSet;
@@ -54,10 +55,20 @@ final class Readiness {
             .flatMap(c -> Stream.of(c.serviceInterfaces))
             .collect(Collectors.toSet());
     Set<String> followers = new TreeSet<>();
+    Set<String> awaited = new HashSet<>();
+    List<ComponentDescriptionDTO> unconfigured = new ArrayList<>();
     for (ComponentDescriptionDTO component : components) {
-      collect(runtime, component, offered, causes, followers);
+      collect(runtime, component, offered, causes, followers, awaited, unconfigured);
     }
     system.ungetService(reference);
+    // One that nobody waits for is an alternative that is switched off, unless it is an entry
+    // point.
+    unconfigured.stream()
+        .filter(
+            c ->
+                c.serviceInterfaces.length == 0
+                    || Stream.of(c.serviceInterfaces).anyMatch(awaited::contains))
+        .forEach(c -> addUnconfigured(c, causes));
     if (causes.isEmpty()) {
       return List.copyOf(followers);
     }
@@ -72,30 +83,31 @@ final class Readiness {
       ComponentDescriptionDTO component,
       Set<String> offered,
       List<String> causes,
-      Set<String> followers) {
+      Set<String> followers,
+      Set<String> awaited,
+      List<ComponentDescriptionDTO> unconfigured) {
     Collection<ComponentConfigurationDTO> configurations =
         runtime.getComponentConfigurationDTOs(component);
     if (configurations.isEmpty()
         && component.defaultEnabled
         && "require".equals(component.configurationPolicy)) {
-      addUnconfigured(component, causes);
+      unconfigured.add(component);
     }
     for (ComponentConfigurationDTO configuration : configurations) {
       switch (configuration.state) {
-        case ComponentConfigurationDTO.UNSATISFIED_CONFIGURATION ->
-            addUnconfigured(component, causes);
+        case ComponentConfigurationDTO.UNSATISFIED_CONFIGURATION -> unconfigured.add(component);
         case ComponentConfigurationDTO.UNSATISFIED_REFERENCE -> {
           for (UnsatisfiedReferenceDTO unsatisfied : configuration.unsatisfiedReferences) {
             String service = service(component, unsatisfied);
-            (offered.contains(service) ? followers : causes)
+            boolean follows = offered.contains(service);
+            awaited.add(service);
+            (follows ? followers : causes)
                 .add(
                     component.name
                         + " waits for "
                         + service
                         + (unsatisfied.target == null ? "" : " matching " + unsatisfied.target)
-                        + (offered.contains(service)
-                            ? ""
-                            : ", which no installed component offers"));
+                        + (follows ? "" : ", which no installed component offers"));
           }
         }
         case ComponentConfigurationDTO.FAILED_ACTIVATION ->

@@ -35,6 +35,15 @@ class LaunchTest {
       </scr:component>
       """;
 
+  private static final String SWITCHED_OFF =
+      """
+      <scr:component xmlns:scr="http://www.osgi.org/xmlns/scr/v1.3.0" name="io.conexor.x.Off"
+          configuration-policy="require" configuration-pid="io.conexor.x.off">
+        <implementation class="java.lang.Object"/>
+        <service><provide interface="java.lang.Object"/></service>
+      </scr:component>
+      """;
+
   @TempDir Path home;
 
   @BeforeEach
@@ -92,6 +101,16 @@ class LaunchTest {
       assertThat(launch.awaitReady(Duration.ofMillis(500)))
           .containsExactly(
               "io.conexor.x.Waiting waits for io.conexor.Engine, which no installed component offers");
+    }
+  }
+
+  @Test
+  void unconfigured_alternative_that_nobody_waits_for_is_no_obstacle() throws Exception {
+    bundle("w", "Service-Component: OSGI-INF/w.xml", SWITCHED_OFF);
+    feature("off", "t:w:1");
+
+    try (Launch launch = start("core", "off")) {
+      assertThat(launch.awaitReady(Duration.ofSeconds(5))).isEmpty();
     }
   }
 
