@@ -25,7 +25,8 @@ public final class ResolvedArtifacts implements BundleDirectory {
   public ResolvedArtifacts(Path list) throws IOException {
     this.list = list;
     for (String line : Files.readAllLines(list)) {
-      Matcher matcher = LINE.matcher(line);
+      // Maven colours its list when it writes to a terminal.
+      Matcher matcher = LINE.matcher(line.replaceAll("\u001b\\[[0-9;]*m", ""));
       if (matcher.matches()) {
         Artifact artifact = new Artifact(matcher.group(1), matcher.group(2), matcher.group(3));
         jars.put(artifact.toString(), Path.of(matcher.group(4)));
