@@ -44,6 +44,10 @@ final class Logging {
     // Both announce every bundle they look at; runtime.log.levels can bring that back.
     context.getLogger(FrameworkLog.UNNAMED).setLevel(Level.WARN);
     context.getLogger("org.apache.aries.spifly").setLevel(Level.WARN);
+    context.getLogger("org.flywaydb").setLevel(Level.WARN);
+    // One error per dead connection, some with keys in them; the health check of Redis names the
+    // cause once.
+    context.getLogger("org.redisson").setLevel(Level.OFF);
     for (String assignment : settings.logLevels()) {
       String[] parts = assignment.split("=", 2);
       Level level = parts.length == 2 ? Level.toLevel(parts[1].trim(), null) : null;
