@@ -1,0 +1,226 @@
+package io.conexor.agent.executor;
+
+import io.conexor.api.link.BackendLinks.BackendLink;
+import java.sql.Connection;
+import java.sql.SQLException;
+import java.sql.Statement;
+import java.util.List;
+import java.util.concurrent.Executor;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.locks.LockSupport;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * One call from its arrival to its answer. A worker runs it; links, the timer and the drain may
+ * stop it or give it credit from their threads.
+ */
+final class Call {
+
+  /** Why a call is to end early. */
+  enum Stop {
+    CANCELLED,
+    DEADLINE,
+    /** The link is gone: nobody reads an answer. */
+    GONE
+  }
+
+  /** Thrown on the worker when it notices that its call was stopped. */
+  static final class StoppedException extends Exception {
+    private static final long serialVersionUID = 1L;
+
+    StoppedException() {
+      super(null, null, false, false);
+    }
+  }
+
+  final BackendLink link;
+  final int id;
+
+  /** Null: describe the tables. */
+  final @Nullable String sql;
+
+  final List<? extends @Nullable Object> parameters;
+  final long maxRows;
+  final long maxBytes;
+  final long started = System.nanoTime();
+  final long deadline;
+
+  /** Whether the deadline is the source's own ceiling rather than the caller's. */
+  final boolean isAtCeiling;
+
+  private final Runnable done;
+
+  private final AtomicInteger credit;
+
+  /** Written once by whoever stops it, read by the worker and the timer. */
+  private volatile @Nullable Stop stop;
+
+  /** Written by the worker, read by those who wake it. */
+  private volatile @Nullable Thread worker;
+
+  /** Guarded by this. */
+  private @Nullable Statement running;
+
+  /** Written by the worker, taken by the timer. */
+  private volatile @Nullable Connection aborting;
+
+  /** Written before {@link #stop}, read after it. */
+  private long stoppedAt;
+
+  /** Written by the canceller, read by the timer. */
+  private volatile int cancels;
+
+  Call(
+      BackendLink link,
+      int id,
+      @Nullable String sql,
+      List<? extends @Nullable Object> parameters,
+      long maxRows,
+      long maxBytes,
+      long deadlineNanos,
+      long ceilingNanos,
+      int window,
+      Runnable done) {
+    this.link = link;
+    this.id = id;
+    this.sql = sql;
+    this.parameters = parameters;
+    this.maxRows = maxRows;
+    this.maxBytes = maxBytes;
+    this.deadline = started + Math.min(deadlineNanos, ceilingNanos);
+    this.isAtCeiling = ceilingNanos < deadlineNanos;
+    this.credit = new AtomicInteger(Math.max(1, window));
+    this.done = done;
+  }
+
+  /** The answer is out, or there will be none. */
+  void done() {
+    done.run();
+  }
+
+  long elapsedMicros() {
+    return (System.nanoTime() - started) / 1_000;
+  }
+
+  boolean isLate(long now) {
+    return now - deadline >= 0;
+  }
+
+  @Nullable Stop stopped() {
+    return stop;
+  }
+
+  void worker(Thread thread) {
+    worker = thread;
+  }
+
+  void credit(int batches) {
+    credit.addAndGet(batches);
+    LockSupport.unpark(worker);
+  }
+
+  /** Marks it; the first reason counts. Returns whether this was the first. */
+  boolean stop(Stop why) {
+    synchronized (this) {
+      if (stop != null) {
+        return false;
+      }
+      stoppedAt = System.nanoTime();
+      stop = why;
+    }
+    LockSupport.unpark(worker);
+    return true;
+  }
+
+  long stoppedAt() {
+    return stoppedAt;
+  }
+
+  int cancels() {
+    return cancels;
+  }
+
+  /**
+   * Interrupts the statement in the database, if one is running. May take as long as a connection.
+   */
+  void cancelStatement() {
+    // The lock is held around the driver's call on purpose: the worker must not hand the connection
+    // to another call
+    // while a cancel for this one is under way.
+    synchronized (this) {
+      Statement statement = running;
+      if (statement != null) {
+        cancels++;
+        try {
+          statement.cancel();
+        } catch (SQLException e) {
+          // the statement goes on; the timer tries again and cuts the connection in the end
+        }
+      }
+    }
+  }
+
+  /**
+   * Cuts the connection of a statement that does not react to cancels. Takes no lock: one may be
+   * stuck in a cancel.
+   */
+  void abort(Executor executor) {
+    Connection cut = aborting;
+    aborting = null;
+    if (cut != null) {
+      try {
+        cut.abort(executor);
+      } catch (SQLException e) {
+        // its socket timeout is left
+      }
+    }
+  }
+
+  /** From here on a cancel reaches the statement. */
+  void begin(Statement statement, Connection owner) throws StoppedException {
+    synchronized (this) {
+      if (stop != null) {
+        throw new StoppedException();
+      }
+      running = statement;
+    }
+    aborting = owner;
+  }
+
+  /** From here on no cancel reaches the statement. */
+  void end() {
+    synchronized (this) {
+      running = null;
+    }
+    aborting = null;
+  }
+
+  void check() throws StoppedException {
+    if (stop != null) {
+      throw new StoppedException();
+    }
+  }
+
+  /** Waits on the worker until another batch may be sent. */
+  void awaitCredit() throws StoppedException {
+    while (true) {
+      check();
+      int left = credit.get();
+      if (left > 0) {
+        // the worker alone takes credit away
+        credit.decrementAndGet();
+        return;
+      }
+      pause(deadline - System.nanoTime());
+    }
+  }
+
+  /** Waits a moment, or until woken; past the deadline it stops the call itself. */
+  void pause(long nanos) throws StoppedException {
+    if (isLate(System.nanoTime())) {
+      stop(Stop.DEADLINE);
+    }
+    check();
+    LockSupport.parkNanos(this, Math.max(1, Math.min(nanos, deadline - System.nanoTime())));
+  }
+}

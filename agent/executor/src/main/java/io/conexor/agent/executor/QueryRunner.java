@@ -1,0 +1,253 @@
+package io.conexor.agent.executor;
+
+import com.zaxxer.hikari.HikariDataSource;
+import io.conexor.api.call.ColumnType;
+import io.conexor.protocol.agent.AgentMessage.CallError;
+import io.conexor.protocol.agent.AgentMessage.Column;
+import io.conexor.protocol.rows.RowWriter;
+import java.sql.Connection;
+import java.sql.PreparedStatement;
+import java.sql.ResultSet;
+import java.sql.SQLException;
+import java.sql.Statement;
+import java.util.List;
+
+/** Runs one statement on a worker and streams its rows. */
+final class QueryRunner {
+
+  /** The statement was not run, and why. */
+  static final class RefusedException extends Exception {
+    private static final long serialVersionUID = 1L;
+    private final transient CallError error;
+
+    RefusedException(CallError error) {
+      super(error.message(), null, false, false);
+      this.error = error;
+    }
+
+    CallError error() {
+      return error;
+    }
+  }
+
+  /** The database failed, with the question whether the statement had reached it. */
+  static final class FailedException extends Exception {
+    private static final long serialVersionUID = 1L;
+    private final SQLException cause;
+    private final boolean wasSent;
+
+    FailedException(SQLException cause, boolean wasSent) {
+      super(null, cause, false, false);
+      this.cause = cause;
+      this.wasSent = wasSent;
+    }
+
+    SQLException cause() {
+      return cause;
+    }
+
+    boolean wasSent() {
+      return wasSent;
+    }
+  }
+
+  private final SourceSettings settings;
+  private final Engine engine;
+  private final HikariDataSource pool;
+  private final ReadOnlyGate gate;
+
+  QueryRunner(SourceSettings settings, Engine engine, HikariDataSource pool, ReadOnlyGate gate) {
+    this.settings = settings;
+    this.engine = engine;
+    this.pool = pool;
+    this.gate = gate;
+  }
+
+  void run(Call call, String sql, Answer answer, long maxRows)
+      throws RefusedException, FailedException, Call.StoppedException, Answer.RowTooLargeException {
+    if (!settings.isReadOnly()) {
+      run(
+          call,
+          new Verdict.Allowed(sql, Verdict.Kind.QUERY, call.parameters.size()),
+          answer,
+          maxRows,
+          Engine.Transaction.SESSION);
+      return;
+    }
+    Verdict verdict = gate.check(sql, settings.dialect());
+    if (verdict instanceof Verdict.Refused refused) {
+      throw new RefusedException(SqlFailures.of(refused.code(), "CALLER", "NO", refused.reason()));
+    }
+    Verdict.Allowed allowed = (Verdict.Allowed) verdict;
+    if (allowed.parameters() != call.parameters.size()) {
+      throw new RefusedException(
+          SqlFailures.of(
+              "parameter_count",
+              "CALLER",
+              "NO",
+              "the statement has "
+                  + allowed.parameters()
+                  + " parameters and "
+                  + call.parameters.size()
+                  + " values came with it"));
+    }
+    Engine.Transaction transaction = engine.transaction(maxRows);
+    try {
+      run(call, allowed, answer, maxRows, transaction);
+    } catch (FailedException e) {
+      boolean tooWide =
+          transaction == Engine.Transaction.ONE_TRIP
+              && answer.rows() == 0
+              && String.valueOf(e.cause().getMessage()).contains("maxResultBuffer");
+      if (!tooWide) {
+        throw e;
+      }
+      // few rows, but wide ones: through a cursor they fit into memory
+      run(call, allowed, answer, maxRows, Engine.Transaction.EXPLICIT);
+    }
+  }
+
+  private void run(
+      Call call,
+      Verdict.Allowed statement,
+      Answer answer,
+      long maxRows,
+      Engine.Transaction transaction)
+      throws FailedException, Call.StoppedException, Answer.RowTooLargeException {
+    Connection connection;
+    try {
+      connection = pool.getConnection();
+    } catch (SQLException e) {
+      throw new FailedException(e, false);
+    }
+    boolean isClean = false;
+    try {
+      if (transaction == Engine.Transaction.EXPLICIT) {
+        engine.begin(connection, settings.isReadOnly());
+      }
+      isClean = execute(call, connection, statement, answer, maxRows, transaction);
+    } catch (SQLException e) {
+      throw new FailedException(e, true);
+    } finally {
+      release(call, connection, transaction, isClean);
+    }
+  }
+
+  /** Returns whether the connection can be used again as it is. */
+  private boolean execute(
+      Call call,
+      Connection connection,
+      Verdict.Allowed allowed,
+      Answer answer,
+      long maxRows,
+      Engine.Transaction transaction)
+      throws SQLException, Call.StoppedException, Answer.RowTooLargeException {
+    String text =
+        transaction == Engine.Transaction.ONE_TRIP
+            ? "BEGIN READ ONLY; " + allowed.text() + "; COMMIT"
+            : allowed.text();
+    // MySQL cannot prepare every form of SHOW and EXPLAIN
+    boolean plain = allowed.kind() != Verdict.Kind.QUERY && settings.dialect() == Dialect.MYSQL;
+    try (Statement statement =
+        plain ? connection.createStatement() : connection.prepareStatement(text)) {
+      if (statement instanceof PreparedStatement prepared) {
+        Parameters.bind(prepared, call.parameters, settings.dialect());
+        engine.fetchInPieces(prepared, transaction);
+      }
+      if (maxRows < Integer.MAX_VALUE) {
+        statement.setMaxRows((int) maxRows + 1);
+      }
+      call.begin(statement, connection);
+      try {
+        boolean hasRows =
+            statement instanceof PreparedStatement prepared
+                ? prepared.execute()
+                : statement.execute(text);
+        while (!hasRows
+            && transaction == Engine.Transaction.ONE_TRIP
+            && statement.getUpdateCount() != -1) {
+          // past BEGIN
+          hasRows = statement.getMoreResults();
+        }
+        boolean isExhausted = true;
+        if (hasRows) {
+          try (ResultSet rows = statement.getResultSet()) {
+            isExhausted = stream(call, rows, answer, maxRows);
+            if (!isExhausted && engine.cancelsEarlyEnd()) {
+              // closing would read all the rest first
+              statement.cancel();
+            }
+          }
+        } else {
+          changed(statement.getUpdateCount(), answer);
+        }
+        if (transaction == Engine.Transaction.SESSION) {
+          call.end();
+        }
+        answer.finish();
+        return isExhausted || !engine.cancelsEarlyEnd();
+      } finally {
+        call.end();
+      }
+    }
+  }
+
+  private boolean stream(Call call, ResultSet rows, Answer answer, long maxRows)
+      throws SQLException, Call.StoppedException, Answer.RowTooLargeException {
+    Columns columns = Columns.of(rows.getMetaData(), settings.dialect());
+    answer.columns(columns.list());
+    Cell[] cells = columns.cells();
+    Answer.Row row = out -> write(rows, cells, out);
+    long left = maxRows;
+    while (rows.next()) {
+      call.check();
+      if (left-- == 0) {
+        answer.truncated();
+        return true;
+      }
+      if (!answer.row(row)) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  private static void write(ResultSet rows, Cell[] cells, RowWriter out) throws SQLException {
+    out.row(cells.length);
+    for (int i = 0; i < cells.length; i++) {
+      cells[i].write(rows, i + 1, out);
+    }
+  }
+
+  private static void changed(int count, Answer answer)
+      throws SQLException, Call.StoppedException, Answer.RowTooLargeException {
+    answer.columns(List.of(new Column("changed_rows", ColumnType.INTEGER.name(), false, null, "")));
+    answer.row(
+        out -> {
+          out.row(1);
+          out.integer(Math.max(0, count));
+        });
+  }
+
+  /** Gives the connection back without a trace of this call on it, or not at all. */
+  private void release(
+      Call call, Connection connection, Engine.Transaction transaction, boolean isClean) {
+    try (connection) {
+      if (call.stopped() != null) {
+        // a cancel may still be on its way to this session
+        pool.evictConnection(connection);
+      } else if (transaction == Engine.Transaction.EXPLICIT) {
+        connection.rollback();
+      } else if (!isClean && transaction == Engine.Transaction.ONE_TRIP) {
+        // an error between BEGIN and COMMIT leaves an aborted transaction behind
+        try (Statement statement = connection.createStatement()) {
+          statement.execute("ROLLBACK");
+        }
+      } else if (!isClean && engine.cancelsEarlyEnd()) {
+        pool.evictConnection(connection);
+      }
+    } catch (SQLException e) {
+      pool.evictConnection(connection);
+    }
+  }
+}
