@@ -32,6 +32,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.locks.LockSupport;
+import java.util.stream.Stream;
 import org.osgi.service.component.annotations.Activate;
 import org.osgi.service.component.annotations.Component;
 import org.osgi.service.component.annotations.Deactivate;
@@ -50,7 +51,7 @@ import org.slf4j.LoggerFactory;
     configurationPid = EmbeddedPostgres.PID,
     immediate = true) // starts the server, which takes longer than everything else
 @Designate(ocd = EmbeddedPostgres.Config.class)
-public final class EmbeddedPostgres implements DatabaseEndpoints, HealthCheck {
+public final class EmbeddedPostgres implements DatabaseEndpoints, HealthCheck, AutoCloseable {
 
   static final String PID = "io.conexor.database.embedded";
 
@@ -142,6 +143,19 @@ public final class EmbeddedPostgres implements DatabaseEndpoints, HealthCheck {
     supervisor.start();
   }
 
+  /**
+   * One outside of OSGi, for sample data and tests.
+   *
+   * @param installation folder of {@code initdb} and {@code postgres}; empty = the one in this jar
+   * @param readers further roles, made with the cluster: they may log in, and read unless they say
+   *     otherwise; a change of the list is not seen by a cluster that exists
+   */
+  public static EmbeddedPostgres in(Path folder, String installation, List<String> readers)
+      throws IOException {
+    return new EmbeddedPostgres(
+        new Settings(folder, 0, "", installation, 60, Duration.ofSeconds(10), readers));
+  }
+
   @Override
   public List<Endpoint> endpoints() {
     return List.of(new Endpoint("127.0.0.1", port));
@@ -160,6 +174,16 @@ public final class EmbeddedPostgres implements DatabaseEndpoints, HealthCheck {
   @Override
   public Secret password() {
     return password;
+  }
+
+  /** The password of one of the readers. */
+  public Secret password(String reader) throws IOException {
+    return new Secret(keptSecret(settings.folder().resolve("password-" + reader)));
+  }
+
+  /** The postmaster; empty while there is none. */
+  public Optional<Long> pid() throws IOException {
+    return PidFile.read(settings.folder().resolve("data")).map(PidFile::pid);
   }
 
   @Override
@@ -183,8 +207,9 @@ public final class EmbeddedPostgres implements DatabaseEndpoints, HealthCheck {
     };
   }
 
+  @Override
   @Deactivate
-  void close() {
+  public void close() {
     closing.countDown();
     supervisor.interrupt();
     try {
@@ -306,7 +331,6 @@ public final class EmbeddedPostgres implements DatabaseEndpoints, HealthCheck {
   private void initialise(Path data, Installation installation, RunAs runAs)
       throws IOException, InterruptedException {
     Path folder = settings.folder();
-    String quoted = password.reveal().replace("'", "''");
     Path passwordSet = folder.resolve("password.set");
     if (!Files.exists(data.resolve("PG_VERSION"))) {
       Path half = folder.resolve("data.new");
@@ -324,19 +348,19 @@ public final class EmbeddedPostgres implements DatabaseEndpoints, HealthCheck {
       }
       Files.writeString(
           half.resolve("pg_hba.conf"),
-          "# the server's own user, from this machine; nobody else, not even a superuser\n"
-              + "host "
-              + NAME
-              + " "
-              + NAME
-              + " 127.0.0.1/32 scram-sha-256\n");
-      singleUser(
-          half,
-          installation,
-          runAs,
-          "create role " + NAME + " login password '" + quoted + "';",
-          "grant pg_monitor to " + NAME + ";",
-          "create database " + NAME + " owner " + NAME + ";");
+          "# these users, from this machine; nobody else, not even a superuser\n"
+              + "host %1$s %2$s 127.0.0.1/32 scram-sha-256\n"
+                  .formatted(NAME, String.join(",", roles())));
+      List<String> statements = new ArrayList<>();
+      for (String role : roles()) {
+        statements.add("create role " + role + " login password '" + passwordOf(role) + "';");
+      }
+      statements.add("grant pg_monitor to " + NAME + ";");
+      statements.add("create database " + NAME + " owner " + NAME + ";");
+      for (String reader : settings.readers()) {
+        statements.add("alter role " + reader + " set default_transaction_read_only = on;");
+      }
+      singleUser(half, installation, runAs, statements);
       // INVARIANT: a folder called data is complete
       Files.move(half, data, StandardCopyOption.ATOMIC_MOVE);
       Files.writeString(passwordSet, "");
@@ -345,9 +369,22 @@ public final class EmbeddedPostgres implements DatabaseEndpoints, HealthCheck {
     }
     runAs.own(data);
     if (!Files.exists(passwordSet)) {
-      singleUser(data, installation, runAs, "alter role " + NAME + " password '" + quoted + "';");
+      List<String> statements = new ArrayList<>();
+      for (String role : roles()) {
+        statements.add("alter role " + role + " password '" + passwordOf(role) + "';");
+      }
+      singleUser(data, installation, runAs, statements);
       Files.writeString(passwordSet, "");
     }
+  }
+
+  private List<String> roles() {
+    return Stream.concat(Stream.of(NAME), settings.readers().stream()).toList();
+  }
+
+  private String passwordOf(String role) throws IOException {
+    Secret secret = role.equals(NAME) ? password : password(role);
+    return secret.reveal().replace("'", "''");
   }
 
   private static void initdb(Path data, Installation installation, RunAs runAs, String locale)
@@ -360,7 +397,7 @@ public final class EmbeddedPostgres implements DatabaseEndpoints, HealthCheck {
   }
 
   private static void singleUser(
-      Path data, Installation installation, RunAs runAs, String... statements)
+      Path data, Installation installation, RunAs runAs, List<String> statements)
       throws IOException, InterruptedException {
     List<String> command = new ArrayList<>(runAs.prefix());
     command.add(installation.program("postgres").toString());
@@ -554,7 +591,8 @@ public final class EmbeddedPostgres implements DatabaseEndpoints, HealthCheck {
       String user,
       String installation,
       int connections,
-      Duration stopTimeout) {
+      Duration stopTimeout,
+      List<String> readers) {
 
     static Settings checked(Config config) {
       if (config.data_dir().isBlank()) {
@@ -566,7 +604,8 @@ public final class EmbeddedPostgres implements DatabaseEndpoints, HealthCheck {
           config.user().strip(),
           config.installation().strip(),
           (int) within("connections.max", config.connections_max(), 10, 1_000),
-          Duration.ofMillis(within("stop.timeout.ms", config.stop_timeout_ms(), 100, 60_000)));
+          Duration.ofMillis(within("stop.timeout.ms", config.stop_timeout_ms(), 100, 60_000)),
+          List.of());
     }
 
     private static long within(String key, long value, long least, long most) {

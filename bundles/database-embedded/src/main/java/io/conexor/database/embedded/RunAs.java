@@ -26,8 +26,9 @@ import org.jspecify.annotations.Nullable;
  * access to root's files, which is why it comes last.
  *
  * @param prefix words in front of the program
- * @param longLived the same for the postmaster: it additionally gets SIGINT from the kernel when
- *     the thread that started it ends, wherever {@code setpriv} can ask for that
+ * @param longLived the same for the postmaster: it is in a session of its own, so that Ctrl-C in
+ *     the server's terminal lets the server drain before its database stops, and it gets SIGINT
+ *     from the kernel when the thread that started it ends; each where util-linux is installed
  * @param owner whom the data folder must belong to; null = whoever created it
  * @param description for people
  */
@@ -41,12 +42,15 @@ record RunAs(
 
   static RunAs choose(Path folder, String configuredUser) throws IOException, InterruptedException {
     Optional<Path> setpriv = setpriv();
+    List<String> ownSession =
+        Commands.find("setsid").map(program -> List.of(program.toString())).orElse(List.of());
     List<String> untilWeDie =
         setpriv
             .map(program -> List.of(program.toString(), "--pdeathsig", "INT", "--"))
             .orElse(List.of());
     if (!isRoot()) {
-      return new RunAs(List.of(), untilWeDie, null, System.getProperty("user.name"));
+      return new RunAs(
+          List.of(), words(ownSession, untilWeDie), null, System.getProperty("user.name"));
     }
     Account account = account(configuredUser);
     if (account != null && isReachable(folder, account.principal())) {
@@ -57,14 +61,15 @@ record RunAs(
         List<String> caps = List.of("--inh-caps=-all", "--no-new-privs");
         return new RunAs(
             words(List.of(program), drop, caps, List.of("--")),
-            words(List.of(program), drop, caps, List.of("--pdeathsig", "INT", "--")),
+            words(ownSession, List.of(program), drop, caps, List.of("--pdeathsig", "INT", "--")),
             account.principal(),
             account.name() + " by setpriv");
       }
       Optional<Path> runuser = Commands.find("runuser");
       if (runuser.isPresent()) {
         List<String> prefix = List.of(runuser.get().toString(), "-u", account.name(), "--");
-        return new RunAs(prefix, prefix, account.principal(), account.name() + " by runuser");
+        return new RunAs(
+            prefix, words(ownSession, prefix), account.principal(), account.name() + " by runuser");
       }
     }
     Optional<Path> unshare = Commands.find("unshare");
@@ -72,7 +77,7 @@ record RunAs(
       List<String> prefix = List.of(unshare.get().toString(), "--user", "--");
       return new RunAs(
           prefix,
-          words(prefix, untilWeDie),
+          words(ownSession, prefix, untilWeDie),
           folder.getFileSystem().getUserPrincipalLookupService().lookupPrincipalByName("root"),
           "nobody in a user namespace by unshare");
     }

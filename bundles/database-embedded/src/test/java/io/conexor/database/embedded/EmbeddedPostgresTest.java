@@ -13,6 +13,7 @@ import java.sql.Connection;
 import java.sql.DriverManager;
 import java.sql.SQLException;
 import java.time.Duration;
+import java.util.List;
 import java.util.Properties;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -55,6 +56,36 @@ class EmbeddedPostgresTest {
           .hasMessageContaining("pg_hba.conf");
     } finally {
       server.close();
+    }
+  }
+
+  @Test
+  void a_reader_logs_in_and_writes_nothing_it_was_not_granted() throws Exception {
+    try (EmbeddedPostgres server = EmbeddedPostgres.in(folder, "", List.of("reader"))) {
+      awaitHealthy(server);
+      try (Connection owner = connect(server, server.password().reveal())) {
+        owner.createStatement().execute("create table kept as select 42 as answer");
+        owner.createStatement().execute("grant select on kept to reader");
+      }
+      try (Connection reader = connect(server, "reader", server.password("reader").reveal())) {
+        var row = reader.createStatement().executeQuery("select answer from kept");
+        row.next();
+        assertThat(row.getInt(1)).isEqualTo(42);
+        assertThatThrownBy(() -> reader.createStatement().execute("delete from kept"))
+            .isInstanceOf(SQLException.class);
+      }
+    }
+  }
+
+  @Test
+  void the_postmaster_is_out_of_reach_of_the_terminal() throws Exception {
+    org.junit.jupiter.api.Assumptions.assumeTrue(
+        Commands.find("setsid").isPresent(), "needs setsid");
+    try (EmbeddedPostgres server = start(folder)) {
+      // proc(5): the session is the fourth number behind the name
+      String stat = Files.readString(Path.of("/proc/" + server.pid().orElseThrow() + "/stat"));
+      String[] fields = stat.substring(stat.lastIndexOf(')') + 2).split(" ");
+      assertThat(fields[3]).isEqualTo(server.pid().orElseThrow().toString());
     }
   }
 
@@ -133,14 +164,18 @@ class EmbeddedPostgresTest {
 
   private static EmbeddedPostgres start(Path folder) throws IOException {
     EmbeddedPostgres server = new EmbeddedPostgres(settings(folder));
-    await()
-        .atMost(Duration.ofSeconds(60))
-        .until(() -> server.check().status() == Health.Status.HEALTHY);
+    awaitHealthy(server);
     return server;
   }
 
+  private static void awaitHealthy(EmbeddedPostgres server) {
+    await()
+        .atMost(Duration.ofSeconds(60))
+        .until(() -> server.check().status() == Health.Status.HEALTHY);
+  }
+
   private static EmbeddedPostgres.Settings settings(Path folder) {
-    return new EmbeddedPostgres.Settings(folder, 0, "", "", 60, Duration.ofSeconds(5));
+    return new EmbeddedPostgres.Settings(folder, 0, "", "", 60, Duration.ofSeconds(5), List.of());
   }
 
   private static int port(EmbeddedPostgres server) {
@@ -148,8 +183,13 @@ class EmbeddedPostgresTest {
   }
 
   private static Connection connect(EmbeddedPostgres server, String password) throws SQLException {
+    return connect(server, server.user(), password);
+  }
+
+  private static Connection connect(EmbeddedPostgres server, String user, String password)
+      throws SQLException {
     Properties properties = new Properties();
-    properties.setProperty("user", server.user());
+    properties.setProperty("user", user);
     properties.setProperty("password", password);
     properties.setProperty("connectTimeout", "5");
     return DriverManager.getConnection(
