@@ -29,6 +29,7 @@ class FeaturesIT {
   @ValueSource(
       strings = {
         "server-core,embedded",
+        "server-core,postgres,memory",
         "server-core,postgres,redis-sentinel",
         "server-core,postgres,redis-cluster",
         "server-core,postgres,redis-standalone",
