@@ -31,10 +31,11 @@ import org.slf4j.LoggerFactory;
  *
  * <p><b>Migration.</b> {@code --migrate} calls, after the incoming bundles are complete and before
  * the outgoing stop, every service registered as {@code BiFunction<Bundle, Bundle, String>} with
- * the property {@code conexor.migrate=true}, with an outgoing and an incoming bundle. It copies
- * what has to survive and returns a sentence about it, or an empty text if the two are not its
- * business. If none answers, the swap is undone: nobody may believe that state was moved when it
- * was not.
+ * the property {@code conexor.migrate=true}, the highest ranking first, with each outgoing and each
+ * incoming bundle. It moves what has to survive and returns a sentence about it, or an empty text
+ * if the two are not its business. The configuration of what comes in says {@code
+ * conexor.joining=true}, so that it can wait for this. If none answers, the swap is undone: nobody
+ * may believe that state was moved when it was not.
  *
  * <p>One change at a time; the shell's threads call it.
  */
@@ -66,7 +67,7 @@ final class FeatureChange {
           String.join("\n", report)
               + "\nrefused: bundles outside the feature would restart; --force does it all the same");
     }
-    List<Bundle> added = add(steps);
+    List<Bundle> added = add(steps, options.contains("--migrate"));
     try {
       awaitComplete(added);
       if (options.contains("--migrate")) {
@@ -123,12 +124,12 @@ final class FeatureChange {
         .adapt(FrameworkWiring.class);
   }
 
-  private List<Bundle> add(Steps steps) {
+  private List<Bundle> add(Steps steps, boolean migrates) {
     List<Bundle> added = new ArrayList<>();
     try {
       steps.added.forEach(a -> added.add(launch.install(a)));
       launch.resolve(added);
-      launch.configure(ranked(launch.plan().configurations(steps.after), steps.added));
+      launch.configure(inRole(launch.plan().configurations(steps.after), steps.added, migrates));
       added.forEach(Launch::start);
       return added;
     } catch (RuntimeException e) {
@@ -140,9 +141,10 @@ final class FeatureChange {
 
   /**
    * Of services of equal rank the older one wins, so the incoming ones need a higher rank to be
-   * used.
+   * used; they know by a property that a migration is about to follow, which some wait for.
    */
-  private Configurations ranked(Configurations configurations, List<Artifact> added) {
+  private Configurations inRole(
+      Configurations configurations, List<Artifact> added, boolean migrates) {
     ranking++;
     Map<String, Map<String, Object>> byPid = new TreeMap<>(configurations.byPid());
     for (Artifact artifact : added) {
@@ -151,6 +153,9 @@ final class FeatureChange {
       if (values != null) {
         Map<String, Object> all = new HashMap<>(values);
         all.putIfAbsent(Constants.SERVICE_RANKING, ranking);
+        if (migrates) {
+          all.put("conexor.joining", true);
+        }
         byPid.put(artifact.artifactId(), all);
       }
     }
@@ -190,8 +195,10 @@ final class FeatureChange {
     List<String> done = new ArrayList<>();
     BundleContext context = launch.context();
     try {
-      for (ServiceReference<BiFunction> reference :
-          context.getServiceReferences(BiFunction.class, "(conexor.migrate=true)")) {
+      List<ServiceReference<BiFunction>> highestFirst =
+          new ArrayList<>(context.getServiceReferences(BiFunction.class, "(conexor.migrate=true)"));
+      highestFirst.sort(Comparator.reverseOrder());
+      for (ServiceReference<BiFunction> reference : highestFirst) {
         BiFunction<Bundle, Bundle, String> migration = context.getService(reference);
         for (Bundle from : removed) {
           for (Bundle to : added) {

@@ -53,6 +53,7 @@ public final class RedisBackplane implements Backplane, HealthCheck {
   private static final int LONGEST_KEY = 4_096;
   private static final Duration SLOW = Duration.ofSeconds(1);
   private static final long RETRY_MILLIS = 50;
+  private static final long STRAGGLERS_MILLIS = 1_500;
 
   /** How many full buffers of events may wait on this node in all. */
   private static final int QUOTA = 8;
@@ -272,6 +273,7 @@ public final class RedisBackplane implements Backplane, HealthCheck {
 
   @Reference(
       name = "redis",
+      target = "(!(conexor.joining=true))",
       policy = ReferencePolicy.DYNAMIC,
       policyOption = ReferencePolicyOption.GREEDY)
   void bindRedis(RedissonClient client, Map<String, Object> properties) {
@@ -306,8 +308,10 @@ public final class RedisBackplane implements Backplane, HealthCheck {
     link = next;
     if (before != null) {
       subscriptionsBefore.addAndGet(before.subscriptions());
-      before.close();
+      // What others sent to the old one just before they moved, too, still comes in.
+      var unused = timer.schedule(before::close, STRAGGLERS_MILLIS, MILLISECONDS);
     }
+    direct.trouble(); // others may be a moment behind or ahead
     topics.values().forEach(t -> t.readers().forEach(EventReader::poll));
     topics.values().forEach(t -> t.writers().forEach(EventWriter::advance));
   }

@@ -159,7 +159,7 @@ public record ClientSettings(
     return address.getHost() + ":" + address.getPort();
   }
 
-  private static Duration millis(String key, long value, long min, long max) {
+  static Duration millis(String key, long value, long min, long max) {
     return Duration.ofMillis(within(key, value, min, max));
   }
 

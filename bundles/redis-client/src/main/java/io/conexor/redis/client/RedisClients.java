@@ -2,18 +2,17 @@ package io.conexor.redis.client;
 
 import io.conexor.api.health.Health;
 import io.conexor.api.health.HealthCheck;
+import io.conexor.api.node.Node;
 import io.conexor.api.redis.RedisEndpoints;
 import java.time.Duration;
-import java.util.HashMap;
 import java.util.LinkedHashMap;
-import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
-import java.util.stream.Collectors;
+import java.util.function.BiFunction;
+import org.jspecify.annotations.Nullable;
+import org.osgi.framework.Bundle;
 import org.osgi.framework.BundleContext;
-import org.osgi.framework.Constants;
-import org.osgi.framework.FrameworkUtil;
-import org.osgi.framework.ServiceRegistration;
+import org.osgi.framework.ServiceReference;
 import org.osgi.service.component.annotations.Activate;
 import org.osgi.service.component.annotations.Component;
 import org.osgi.service.component.annotations.Deactivate;
@@ -31,11 +30,13 @@ import org.redisson.api.RedissonClient;
  * declarative services cannot express (docs/adr/0015): hence the bundle context.
  */
 @Component(
-    service = HealthCheck.class,
+    service = {HealthCheck.class, BiFunction.class},
     configurationPid = RedisClients.PID,
+    // Moves the installation before anybody moves what is in it.
+    property = {"conexor.migrate=true", "service.ranking:Integer=100"},
     immediate = true) // an entry point: nobody calls it, it registers what it connects
 @Designate(ocd = RedisClients.Config.class)
-public final class RedisClients implements HealthCheck {
+public final class RedisClients implements HealthCheck, BiFunction<Bundle, Bundle, String> {
 
   static final String PID = ClientSettings.PID;
 
@@ -93,40 +94,108 @@ public final class RedisClients implements HealthCheck {
         min = "0",
         max = "256")
     int threads() default 0;
+
+    @AttributeDefinition(
+        name = "Move timeout",
+        description =
+            "Milliseconds a move to another installation waits for the other backends."
+                + " 1000..3600000",
+        min = "1000",
+        max = "3600000")
+    long move_timeout_ms() default 600_000;
   }
+
+  /** A connection and what it offers. */
+  private record Used(RedisConnection connection, Installation installation) {}
 
   private final BundleContext context;
   private final ClientSettings settings;
-  private final Map<RedisEndpoints, RedisConnection> connections = new ConcurrentHashMap<>();
+  private final Duration moveTimeout;
+  private final Roster roster;
+  private final Map<RedisEndpoints, Used> used = new ConcurrentHashMap<>();
 
   @Activate
-  public RedisClients(BundleContext context, Config config) {
+  public RedisClients(BundleContext context, @Reference(name = "node") Node node, Config config) {
     this.context = context;
     this.settings = ClientSettings.checked(config);
+    this.moveTimeout =
+        ClientSettings.millis("move.timeout.ms", config.move_timeout_ms(), 1_000, 3_600_000);
+    this.roster = new Roster(node.id().value());
   }
 
   @Reference(
       name = "endpoints",
       cardinality = ReferenceCardinality.MULTIPLE,
       policy = ReferencePolicy.DYNAMIC)
-  void bindEndpoints(RedisEndpoints endpoints, Map<String, Object> properties) {
-    Object ranking = properties.getOrDefault(Constants.SERVICE_RANKING, 0);
-    connections.put(
+  void bindEndpoints(
+      RedisEndpoints endpoints,
+      ServiceReference<RedisEndpoints> reference,
+      Map<String, Object> properties) {
+    Installation installation = new Installation(endpoints, reference.getBundle(), properties);
+    used.put(
         endpoints,
-        new RedisConnection(endpoints, settings, client -> offer(endpoints, ranking, client)));
+        new Used(
+            new RedisConnection(
+                endpoints,
+                settings,
+                client -> installation.offer(context, client),
+                client -> beat(installation, client)),
+            installation));
   }
 
   void unbindEndpoints(RedisEndpoints endpoints) {
-    RedisConnection connection = connections.remove(endpoints);
-    if (connection != null) {
-      connection.close(DRAIN);
+    Used gone = used.remove(endpoints);
+    if (gone != null) {
+      gone.connection().close(DRAIN);
     }
+  }
+
+  /** Tells the other backends that this one lives; what is wrong with that, or empty. */
+  private String beat(Installation installation, RedissonClient client) {
+    if (installation.isJoining()) {
+      return "";
+    }
+    Roster.Facts facts;
+    try {
+      facts = roster.beat(client, installation.stage());
+    } catch (IllegalStateException e) {
+      return ""; // the probe says better what is wrong with Redis
+    }
+    return facts.leftFor().isEmpty() || installation.stage() != Roster.Stage.HERE
+        ? ""
+        : "the other backends have moved to redis "
+            + facts.leftFor()
+            + "; let this one follow (runtime.features) and restart it";
+  }
+
+  /** {@code feature:swap --migrate}. */
+  @Override
+  public String apply(Bundle from, Bundle to) {
+    Installation old = of(from);
+    Installation next = of(to);
+    if (old == null || next == null) {
+      return "";
+    }
+    try {
+      return new FleetMove(roster, old, next, moveTimeout).run();
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new IllegalStateException("interrupted", e);
+    }
+  }
+
+  private @Nullable Installation of(Bundle bundle) {
+    return used.values().stream()
+        .map(Used::installation)
+        .filter(i -> i.isOf(bundle))
+        .findFirst()
+        .orElse(null);
   }
 
   @Deactivate
   public void close() {
-    connections.values().forEach(connection -> connection.close(Duration.ZERO));
-    connections.clear();
+    used.values().forEach(each -> each.connection().close(Duration.ZERO));
+    used.clear();
   }
 
   @Override
@@ -138,14 +207,14 @@ public final class RedisClients implements HealthCheck {
   public Health check() {
     Map<String, String> details = new LinkedHashMap<>();
     StringBuilder reasons = new StringBuilder();
-    for (RedisConnection each : connections.values()) {
-      Health health = each.health();
+    for (Used each : used.values()) {
+      Health health = each.connection().health();
       details.putAll(health.details());
       if (!health.reason().isEmpty()) {
         reasons.append(reasons.length() == 0 ? "" : "; ").append(health.reason());
       }
     }
-    if (connections.isEmpty()) {
+    if (used.isEmpty()) {
       return Health.degraded(
           "no Redis is configured; set redis.sentinel.addresses, redis.cluster.addresses or"
               + " redis.standalone.addresses",
@@ -154,18 +223,5 @@ public final class RedisClients implements HealthCheck {
     return reasons.length() == 0
         ? Health.healthy(details)
         : Health.degraded(reasons.toString(), details);
-  }
-
-  private Runnable offer(RedisEndpoints endpoints, Object ranking, RedissonClient client) {
-    Map<String, Object> properties = new HashMap<>();
-    properties.put("redis.mode", endpoints.mode().name().toLowerCase(Locale.ROOT));
-    properties.put(
-        "redis.addresses",
-        endpoints.addresses().stream().map(ClientSettings::plain).collect(Collectors.toList()));
-    properties.put(Constants.SERVICE_RANKING, ranking);
-    ServiceRegistration<RedissonClient> registration =
-        context.registerService(
-            RedissonClient.class, client, FrameworkUtil.asDictionary(properties));
-    return registration::unregister;
   }
 }

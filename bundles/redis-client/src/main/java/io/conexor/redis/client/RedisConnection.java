@@ -54,6 +54,7 @@ final class RedisConnection {
   private final RedisEndpoints endpoints;
   private final ClientSettings settings;
   private final Function<RedissonClient, Runnable> offer;
+  private final Function<RedissonClient, String> beat;
   private final String name;
   private final ScheduledExecutorService loop;
 
@@ -68,12 +69,17 @@ final class RedisConnection {
 
   /**
    * @param offer makes a connected client known; what it returns takes that back
+   * @param beat called every two seconds while connected; answers what is wrong, or an empty text
    */
   RedisConnection(
-      RedisEndpoints endpoints, ClientSettings settings, Function<RedissonClient, Runnable> offer) {
+      RedisEndpoints endpoints,
+      ClientSettings settings,
+      Function<RedissonClient, Runnable> offer,
+      Function<RedissonClient, String> beat) {
     this.endpoints = endpoints;
     this.settings = settings;
     this.offer = offer;
+    this.beat = beat;
     this.name =
         endpoints.mode().name().toLowerCase(Locale.ROOT)
             + " "
@@ -153,7 +159,7 @@ final class RedisConnection {
       health = judge(made, nodes);
       become(State.CONNECTED, nodes.size() + " servers");
       withdraw = offer.apply(made);
-      again(this::probe, PROBE_INTERVAL.toMillis());
+      again(this::probe, 0);
     } catch (RuntimeException | LinkageError e) {
       if (made != null) {
         made.shutdown(0, 1, SECONDS);
@@ -181,6 +187,10 @@ final class RedisConnection {
     try {
       Health before = health;
       Health now = judge(current, look(current));
+      String stray = beat.apply(current);
+      if (!stray.isEmpty()) {
+        now = Health.unhealthy("Redis " + name + ": " + stray, now.details());
+      }
       health = now;
       if (!before.reason().equals(now.reason())) {
         log.info("redis {} is {}: {}", name, now.status(), now.reason());

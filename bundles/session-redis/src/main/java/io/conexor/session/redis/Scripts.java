@@ -151,4 +151,58 @@ final class Scripts {
       end
       return found
       """;
+
+  /**
+   * Takes a session out of use on its way to another installation; whoever comes meanwhile finds it
+   * there too. KEYS: session, moving. ARGV: id, prefix of indexes. Answers {@code [place in the
+   * index, remaining ms, field, value, ...]} or nothing.
+   */
+  static final String TAKE =
+      """
+      if redis.call('EXISTS', KEYS[1]) == 1 then redis.call('RENAME', KEYS[1], KEYS[2]) end
+      local all = redis.call('HGETALL', KEYS[2])
+      if #all == 0 then return {} end
+      local subject = redis.call('HGET', KEYS[2], 's')
+      table.insert(all, 1, tostring(redis.call('PTTL', KEYS[2])))
+      table.insert(all, 1, redis.call('ZSCORE', ARGV[2] .. subject, ARGV[1]) or '0')
+      return all
+      """;
+
+  /**
+   * Puts down what was taken, unless it is here or has ended here. KEYS: session, index, ended.
+   * ARGV: id, place in the index, remaining ms, field, value, ...
+   */
+  static final String PUT =
+      """
+      if redis.call('EXISTS', KEYS[1]) == 1 or redis.call('EXISTS', KEYS[3]) == 1 then return 0 end
+      local ttl = tonumber(ARGV[3])
+      if ttl < 1 then return 0 end
+      for i = 4, #ARGV, 100 do
+        redis.call('HSET', KEYS[1], unpack(ARGV, i, math.min(i + 99, #ARGV)))
+      end
+      redis.call('PEXPIRE', KEYS[1], ttl)
+      redis.call('ZADD', KEYS[2], 'NX', ARGV[2], ARGV[1])
+      if redis.call('PTTL', KEYS[2]) < ttl then redis.call('PEXPIRE', KEYS[2], ttl) end
+      return 1
+      """;
+
+  /** Forgets what was taken and put down elsewhere. KEYS: moving, index. ARGV: id. */
+  static final String DROP =
+      """
+      redis.call('ZREM', KEYS[2], ARGV[1])
+      return redis.call('DEL', KEYS[1])
+      """;
+
+  /** KEYS: ended. ARGV: milliseconds to remember it. */
+  static final String MARK_ENDED =
+      """
+      redis.call('SET', KEYS[1], '1', 'PX', ARGV[1])
+      return 1
+      """;
+
+  /** KEYS: index. */
+  static final String IDS =
+      """
+      return redis.call('ZRANGE', KEYS[1], 0, -1)
+      """;
 }

@@ -4,10 +4,14 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.awaitility.Awaitility.await;
 
 import io.conexor.api.redis.RedisEndpoints.Mode;
+import io.conexor.api.session.Session;
 import io.conexor.redis.client.ClientSettings;
+import io.conexor.session.redis.RedisSessionStore;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.locks.LockSupport;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
@@ -51,6 +55,44 @@ class RedisSwapIT {
       assertThat(List.of(events.failed(), events.missing(), events.doubled(), events.disordered()))
           .as("failed, missing, doubled, out of order of %s", events)
           .containsOnly(0);
+    } finally {
+      clients.forEach(RedissonClient::shutdown);
+    }
+  }
+
+  @Test
+  void nobody_is_logged_out_and_nothing_is_forgotten_by_a_move_there_and_back() throws Exception {
+    List<RedissonClient> clients = new ArrayList<>();
+    try (RedisFleet fleet = new RedisFleet(sentinel.lab(), 3, false);
+        SessionLoad sessions = new SessionLoad(fleet, 8, Duration.ofMillis(10))) {
+      List<RedisSessionStore> stores =
+          fleet.backends().stream().map(RedisFleet.Backend::sessions).toList();
+      Session early = stores.get(0).create("nobody asks", Map.of(), Duration.ofHours(1));
+      for (Mode mode : List.of(Mode.CLUSTER, Mode.SENTINEL)) {
+        RedisLab to = mode == Mode.CLUSTER ? cluster.lab() : sentinel.lab();
+        LockSupport.parkNanos(500_000_000);
+        for (RedisSessionStore each : stores) {
+          RedissonClient client =
+              Redisson.create(ClientSettings.defaults().toRedisson(to.endpoints()));
+          clients.add(client);
+          each.join(client, true);
+        }
+        for (RedisSessionStore each : stores) {
+          each.leave();
+          LockSupport.parkNanos(200_000_000);
+        }
+        log.info("move: {}; {}", stores.get(0).bringAlong(), sessions);
+        stores.forEach(RedisSessionStore::forget);
+      }
+      LockSupport.parkNanos(500_000_000);
+      sessions.stop();
+
+      assertThat(List.of(sessions.loggedOut.get(), sessions.unavailable.get(), sessions.lost()))
+          .as("logged out, unavailable, lost of %s", sessions)
+          .containsOnly(0);
+      assertThat(stores.get(1).find(early.id())).isPresent();
+      assertThat(stores.get(2).removeAll("nobody asks", Optional.empty())).isEqualTo(1);
+      assertThat(stores.get(1).find(early.id())).isEmpty();
     } finally {
       clients.forEach(RedissonClient::shutdown);
     }

@@ -126,7 +126,8 @@ class RedisConnectionIT {
             client -> {
               offered.set(client);
               return withdrawn::incrementAndGet;
-            });
+            },
+            client -> "");
   }
 
   private static RedisEndpoints at(Mode mode, RedisEndpoints real) {
