@@ -13,6 +13,7 @@ import io.conexor.api.database.Consistency;
 import io.conexor.api.database.Database;
 import io.conexor.api.database.Schema;
 import io.conexor.api.database.SqlFailedException;
+import io.conexor.api.session.SessionId;
 import io.conexor.api.session.SessionStore;
 import java.nio.charset.StandardCharsets;
 import java.security.SecureRandom;
@@ -155,7 +156,7 @@ public final class People implements Users {
   }
 
   @Override
-  public void changePassword(OrgId org, UserId id, Secret password) {
+  public void changePassword(OrgId org, UserId id, Secret password, Optional<SessionId> except) {
     User user =
         database
             .forOrganisation(org)
@@ -167,7 +168,7 @@ public final class People implements Users {
     checkPassword(user.email(), password);
     String hash = await(hash(password));
     // Sessions end first: should the store be away, nothing has changed yet.
-    sessions.get().removeAll(id.toString(), Optional.empty());
+    sessions.get().removeAll(id.toString(), except);
     boolean isChanged =
         database
             .forOrganisation(org)
@@ -176,7 +177,7 @@ public final class People implements Users {
     if (!isChanged) {
       throw unknown(id);
     }
-    endSessions(id);
+    endSessions(id, except);
   }
 
   @Override
@@ -191,14 +192,14 @@ public final class People implements Users {
                   delete(connection, org, id);
                   return true;
                 });
-    endSessions(id);
+    endSessions(id, Optional.empty());
   }
 
   // One that began between the first look and the change; the account or its old password is gone
   // by now, so none can follow.
-  private void endSessions(UserId id) {
+  private void endSessions(UserId id, Optional<SessionId> except) {
     try {
-      sessions.get().removeAll(id.toString(), Optional.empty());
+      sessions.get().removeAll(id.toString(), except);
     } catch (RuntimeException e) {
       log.warn("sessions of user {} begun a moment ago may go on: {}", id, e.getMessage());
     }

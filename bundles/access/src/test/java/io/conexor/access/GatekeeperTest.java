@@ -191,7 +191,7 @@ class GatekeeperTest {
     UserId id = member("ada@example.org");
     member("bob@example.org");
     signIn("ada@example.org", "correct horse battery");
-    people.changePassword(org, id, secret("another horse battery"));
+    people.changePassword(org, id, secret("another horse battery"), Optional.empty());
     assertThat(sessions.sessions).isEmpty();
     assertThat(signIn("ada@example.org", "correct horse battery"))
         .isInstanceOf(SignIn.Refused.class);
@@ -202,6 +202,18 @@ class GatekeeperTest {
 
     assertThat(sessions.sessions).isEmpty();
     assertThat(people.list(org)).extracting(u -> u.email()).containsExactly("bob@example.org");
+  }
+
+  @Test
+  void whoever_changes_the_own_password_stays_signed_in_there_and_nowhere_else() {
+    UserId id = member("ada@example.org");
+    SessionId here =
+        ((SignIn.Welcome) signIn("ada@example.org", "correct horse battery")).session().id();
+    signIn("ada@example.org", "correct horse battery");
+
+    people.changePassword(org, id, secret("another horse battery"), Optional.of(here));
+
+    assertThat(sessions.sessions).containsOnlyKeys(here);
   }
 
   @Test
@@ -222,7 +234,10 @@ class GatekeeperTest {
     OrgId stranger = Fixture.organisation(server);
 
     assertThat(people.list(stranger)).isEmpty();
-    assertThatThrownBy(() -> people.changePassword(stranger, id, secret("another horse battery")))
+    assertThatThrownBy(
+            () ->
+                people.changePassword(
+                    stranger, id, secret("another horse battery"), Optional.empty()))
         .isInstanceOf(ConexorException.class);
     people.remove(stranger, id);
     assertThat(people.list(org)).hasSize(1);

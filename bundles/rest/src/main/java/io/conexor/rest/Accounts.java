@@ -205,7 +205,13 @@ final class Accounts {
     Json.Body body = Json.Body.of(call.exchange);
     Secret password = new Secret(body.text("password", MAX_PASSWORD));
     body.done();
-    users.changePassword(call.org(), id, password);
+    users.changePassword(
+        call.org(),
+        id,
+        password,
+        isOwn && call.principal() instanceof Principal.User user
+            ? Optional.of(user.session())
+            : Optional.empty());
     call.audited("user.password", Outcome.OK, "user:" + id, null);
     return Answer.noContent();
   }

@@ -285,11 +285,14 @@ final class Resources {
     return versioned(org, Answer.ok(json(schema)));
   }
 
-  Answer refreshSchema(Call call) {
+  CompletionStage<SourceSchema> discoverSchema(Call call) {
     DataSource source = source(call, org(call));
-    SourceSchema schema = await(calls.discover(call.org(), source.name(), Deadline.in(DISCOVERY)));
+    return calls.discover(call.org(), source.name(), Deadline.in(DISCOVERY));
+  }
+
+  Answer refreshedSchema(Call call, SourceSchema schema) {
     editor.put(call.org(), schema);
-    call.audited("schema.refresh", Outcome.OK, "source:" + source.name(), null);
+    call.audited("schema.refresh", Outcome.OK, "source:" + schema.source(), null);
     return Answer.ok(json(schema));
   }
 

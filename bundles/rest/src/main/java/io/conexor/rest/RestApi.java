@@ -38,11 +38,14 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.concurrent.CompletionException;
+import java.util.concurrent.CompletionStage;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.ThreadPoolExecutor;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
+import java.util.function.BiFunction;
+import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 import org.osgi.service.component.annotations.Activate;
 import org.osgi.service.component.annotations.Component;
@@ -220,7 +223,12 @@ public final class RestApi implements HttpRoute {
     blocking("PUT", "/sources/{}", Who.ADMINISTRATORS, all::updateSource);
     blocking("DELETE", "/sources/{}", Who.ADMINISTRATORS, all::removeSource);
     blocking("GET", "/sources/{}/schema", Who.MEMBERS, all::schema);
-    blocking("POST", "/sources/{}/schema/refresh", Who.MEMBERS, all::refreshSchema);
+    waiting(
+        "POST",
+        "/sources/{}/schema/refresh",
+        Who.MEMBERS,
+        all::discoverSchema,
+        all::refreshedSchema);
 
     blocking("GET", "/tools", Who.MEMBERS, all::tools);
     creating(once, "/tools", Who.MEMBERS, (c, id) -> all.createTool(c, new ToolId(id)));
@@ -259,6 +267,33 @@ public final class RestApi implements HttpRoute {
 
   private void blocking(String method, String template, Who who, Handler handler) {
     operations.add(new Operation(method, template, who, true, handler));
+  }
+
+  /** Asks with one worker and answers with another; while it waits for what it asked, with none. */
+  private <T> void waiting(
+      String method,
+      String template,
+      Who who,
+      Function<Call, CompletionStage<T>> ask,
+      BiFunction<Call, T, Answer> answer) {
+    Handler first =
+        call -> {
+          var unused =
+              ask.apply(call)
+                  .whenComplete(
+                      (value, failure) -> {
+                        Handler second =
+                            same -> {
+                              if (failure != null) {
+                                throw problem(failure);
+                              }
+                              return answer.apply(same, value);
+                            };
+                        run(new Operation(method, template, who, true, second), call);
+                      });
+          return null;
+        };
+    operations.add(new Operation(method, template, who, true, first));
   }
 
   private void now(String method, String template, Who who, Handler handler) {

@@ -402,6 +402,38 @@ class RestApiTest {
   }
 
   @Test
+  void whoever_changes_the_own_password_stays_signed_in() {
+    ScriptedExchange change =
+        new ScriptedExchange(
+                "PUT", "/users/" + world.user().id() + "/password", "{\"password\":\"a new one\"}")
+            .header("Cookie", "__Host-" + Credential.COOKIE + "=" + world.session.value())
+            .header("X-CSRF-Token", Accounts.csrf(world.session));
+
+    assertThat(send(change).status).isEqualTo(204);
+    assertThat(users.keptSession).contains(world.session);
+  }
+
+  @Test
+  void agents_that_look_at_their_source_for_long_hold_no_worker() {
+    world.agentsLook = new java.util.concurrent.CompletableFuture<>();
+    List<ScriptedExchange> slow = new java.util.ArrayList<>();
+    for (int i = 0; i < 20; i++) {
+      ScriptedExchange one =
+          new ScriptedExchange("POST", "/sources/sales/schema/refresh", "")
+              .header("X-API-Key", "admin");
+      api.handle(one);
+      slow.add(one);
+    }
+
+    assertThat(ask("GET", "/sources", "").status).isEqualTo(200);
+
+    world.agentsLook.complete(null);
+    for (ScriptedExchange one : slow) {
+      assertThat(one.await().status).isEqualTo(200);
+    }
+  }
+
+  @Test
   void a_member_edits_tools_and_sees_but_does_not_administer() {
     world.role = Role.MEMBER;
     String cookie = "__Host-" + Credential.COOKIE + "=" + world.session.value();

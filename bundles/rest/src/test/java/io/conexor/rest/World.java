@@ -71,6 +71,10 @@ final class World
   final AtomicInteger requested = new AtomicInteger();
   volatile BiConsumer<QueryCall, RowSink> agent = (call, sink) -> {};
   volatile boolean isAccepting = true;
+
+  /** Completes when agents have looked at the structure of their source. */
+  volatile CompletableFuture<Void> agentsLook = CompletableFuture.completedFuture(null);
+
   volatile Role role = Role.ADMIN;
   private volatile OrgCatalog catalog;
 
@@ -343,25 +347,26 @@ final class World
 
   @Override
   public CompletionStage<SourceSchema> discover(OrgId id, String source, Deadline deadline) {
-    return CompletableFuture.completedFuture(
-        new SourceSchema(
-            source,
-            "postgresql",
-            Instant.now(),
-            List.of(
-                new SourceSchema.Table(
-                    "public",
-                    "orders",
-                    "table",
-                    "",
-                    5,
-                    List.of(
-                        new SourceSchema.TableColumn(
-                            "id", ColumnType.INTEGER, "int4", false, "", "")),
-                    List.of("id"),
-                    List.of(List.of("id")),
-                    List.of(),
-                    List.of()))));
+    return agentsLook.thenApply(
+        looked ->
+            new SourceSchema(
+                source,
+                "postgresql",
+                Instant.now(),
+                List.of(
+                    new SourceSchema.Table(
+                        "public",
+                        "orders",
+                        "table",
+                        "",
+                        5,
+                        List.of(
+                            new SourceSchema.TableColumn(
+                                "id", ColumnType.INTEGER, "int4", false, "", "")),
+                        List.of("id"),
+                        List.of(List.of("id")),
+                        List.of(),
+                        List.of()))));
   }
 
   @Override
@@ -450,6 +455,7 @@ final class World
 
   /** People kept in a list. */
   static final class ScriptedUsers implements Users {
+    Optional<SessionId> keptSession = Optional.empty();
     final List<User> people = new ArrayList<>();
 
     @Override
@@ -465,7 +471,9 @@ final class World
     }
 
     @Override
-    public void changePassword(OrgId org, UserId id, Secret password) {}
+    public void changePassword(OrgId org, UserId id, Secret password, Optional<SessionId> except) {
+      keptSession = except;
+    }
 
     @Override
     public void remove(OrgId org, UserId id) {

@@ -2,7 +2,9 @@ package io.conexor.api.access;
 
 import io.conexor.api.Secret;
 import io.conexor.api.catalog.OrgId;
+import io.conexor.api.session.SessionId;
 import java.util.List;
+import java.util.Optional;
 import org.osgi.annotation.versioning.ProviderType;
 
 /**
@@ -22,8 +24,12 @@ public interface Users {
 
   List<User> list(OrgId org);
 
-  /** Changes a password and ends the person's other sessions. */
-  void changePassword(OrgId org, UserId id, Secret password);
+  /**
+   * Changes a password and ends the person's sessions.
+   *
+   * @param except the session that goes on: the one in which somebody changes their own password
+   */
+  void changePassword(OrgId org, UserId id, Secret password, Optional<SessionId> except);
 
   /**
    * Removes an account and ends its sessions. The last administrator can't be removed ({@code
