@@ -260,7 +260,10 @@ public final class Main {
 
   private static Optional<Boolean> healthy(Http http) throws InterruptedException {
     try {
-      return http.get("/health/ready", Map.of()).isOk() ? Optional.of(true) : Optional.empty();
+      boolean healthy =
+          http.get("/health/ready", Map.of()).isOk()
+              && http.get("/api/v1/setup", Map.of()).isOk();
+      return healthy ? Optional.of(true) : Optional.empty();
     } catch (IOException notYet) {
       return Optional.empty();
     }
