@@ -83,8 +83,12 @@ public final class Main {
       throw new DemoException(
           "cannot write to " + data + " (" + e + "); give another folder with --data DIR", e);
     }
-    if (options.json() != null) {
-      Files.deleteIfExists(options.json());
+    Path json = options.json();
+    if (json != null) {
+      if (json.getParent() == null || !Files.isWritable(json.getParent())) {
+        throw new DemoException("cannot write " + json + ": its folder is missing or not yours");
+      }
+      Files.deleteIfExists(json);
     }
     return data;
   }
