@@ -153,7 +153,7 @@ public final class EmbeddedPostgres implements DatabaseEndpoints, HealthCheck, A
   public static EmbeddedPostgres in(Path folder, String installation, List<String> readers)
       throws IOException {
     return new EmbeddedPostgres(
-        new Settings(folder, 0, "", installation, 60, Duration.ofSeconds(10), readers));
+        new Settings(folder, 0, "", installation, 100, Duration.ofSeconds(10), readers));
   }
 
   @Override
