@@ -59,10 +59,7 @@ public final class BenchReport {
     double seconds = (System.nanoTime() - sample.start) / 1e9;
     int n = sample.count();
     String row =
-        String.format(
-            Locale.ROOT,
-            "{\"case\": \"%s\", \"subject\": \"%s\", \"concurrency\": %d, \"rps\": %.0f,"
-                + " \"p50Ms\": %.3f, \"p99Ms\": %.3f, \"cpuUsPerOp\": %.1f}",
+        add(
             benchCase,
             subject,
             concurrency,
@@ -70,8 +67,32 @@ public final class BenchReport {
             sample.percentileMillis(0.5),
             sample.percentileMillis(0.99),
             (processCpu() - sample.cpu) / 1e3 / Math.max(1, n));
-    rows.add(row);
     System.out.println(row);
+  }
+
+  /** Adds what was measured elsewhere, without printing it. */
+  String add(
+      String benchCase,
+      String subject,
+      int concurrency,
+      double rps,
+      double p50Ms,
+      double p99Ms,
+      double cpuUsPerOp) {
+    String row =
+        String.format(
+            Locale.ROOT,
+            "{\"case\": \"%s\", \"subject\": \"%s\", \"concurrency\": %d, \"rps\": %.0f,"
+                + " \"p50Ms\": %.3f, \"p99Ms\": %.3f, \"cpuUsPerOp\": %.1f}",
+            benchCase,
+            subject,
+            concurrency,
+            rps,
+            p50Ms,
+            p99Ms,
+            cpuUsPerOp);
+    rows.add(row);
+    return row;
   }
 
   public void write() throws IOException {
