@@ -33,6 +33,9 @@ final class Call {
     }
   }
 
+  /** Null only for a call that is refused because nobody serves its source. */
+  final @Nullable Source source;
+
   final BackendLink link;
   final int id;
 
@@ -71,6 +74,7 @@ final class Call {
   private volatile int cancels;
 
   Call(
+      @Nullable Source source,
       BackendLink link,
       int id,
       @Nullable String sql,
@@ -81,6 +85,7 @@ final class Call {
       long ceilingNanos,
       int window,
       Runnable done) {
+    this.source = source;
     this.link = link;
     this.id = id;
     this.sql = sql;

@@ -181,9 +181,7 @@ final class QueryRunner {
         } else {
           changed(statement.getUpdateCount(), answer);
         }
-        if (transaction == Engine.Transaction.SESSION) {
-          call.end();
-        }
+        call.end();
         answer.finish();
         return isExhausted || !engine.cancelsEarlyEnd();
       } finally {
