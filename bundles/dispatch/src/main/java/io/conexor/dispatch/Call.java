@@ -3,7 +3,6 @@ package io.conexor.dispatch;
 import io.conexor.api.ConexorException;
 import io.conexor.api.ConexorException.Applied;
 import io.conexor.api.ConexorException.Blame;
-import io.conexor.api.agent.AgentLink;
 import io.conexor.api.call.AgentCall;
 import io.conexor.api.call.AgentCalls;
 import io.conexor.api.call.Column;
@@ -12,9 +11,14 @@ import io.conexor.api.call.RowBatch;
 import io.conexor.api.call.RowSink;
 import io.conexor.protocol.GrowingBytes;
 import io.conexor.protocol.ProtocolException;
+import io.conexor.protocol.agent.AgentDecoder;
+import io.conexor.protocol.agent.AgentMessage;
 import io.conexor.protocol.agent.AgentMessage.CallEnd;
 import io.conexor.protocol.agent.AgentMessage.CallError;
 import io.conexor.protocol.agent.AgentMessage.CallStatus;
+import io.conexor.protocol.hub.FrameReader;
+import io.conexor.protocol.hub.HubMessage;
+import java.nio.ByteBuffer;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -51,9 +55,13 @@ final class Call implements AgentCall {
   private int granted = AgentCalls.INITIAL_BATCHES;
   private int delivered;
   private boolean mayHaveStarted;
+
+  /** As it was before the attempt under way, which may turn out not to have started. */
+  private boolean startedBefore;
+
   private @Nullable ConexorException lastFailure;
   private @Nullable List<UUID> triedAgents;
-  private @Nullable List<AgentLink> deadLinks;
+  private @Nullable List<Path> deadPaths;
 
   /** When waiting for an agent to appear ends; 0 = not waiting. Set before it is queued. */
   private volatile long waitUntilNanos;
@@ -126,8 +134,8 @@ final class Call implements AgentCall {
           granted = (int) Math.min(Integer.MAX_VALUE, (long) granted + batches);
           Attempt attempt = current;
           if (attempt != null) {
-            GrowingBytes credit = Request.credit(attempt.id, batches);
-            attempt.link.send(credit.array(), 0, credit.size());
+            attempt.granted = granted;
+            attempt.path().credit(attempt, batches, granted);
           }
         });
   }
@@ -146,8 +154,18 @@ final class Call implements AgentCall {
 
   /** Whether a route must not be taken (again); called while nobody is inside, or from inside. */
   boolean excludes(Route route) {
-    return (triedAgents != null && triedAgents.contains(route.attachment().process()))
-        || (deadLinks != null && deadLinks.contains(route.link()));
+    return hasTried(route)
+        || (deadPaths != null && deadPaths.contains(route.path()))
+        || !route.path().isUsable();
+  }
+
+  /** Whether the agent itself answered that it can't; as {@link #excludes}. */
+  boolean hasTried(Route route) {
+    return triedAgents != null && triedAgents.contains(route.attachment().process());
+  }
+
+  boolean hasExclusions() {
+    return triedAgents != null || deadPaths != null;
   }
 
   /** Inside. Takes the route, whose place has been acquired. */
@@ -158,7 +176,7 @@ final class Call implements AgentCall {
       return;
     }
     waitUntilNanos = 0;
-    Attempt attempt = new Attempt(this, route, route.link(), calls.now());
+    Attempt attempt = new Attempt(this, route, calls.now());
     if (!calls.slots().put(attempt)) {
       route.stats().release();
       end(null, Failures.backendFull());
@@ -180,13 +198,15 @@ final class Call implements AgentCall {
     }
     current = attempt;
     attempts++;
-    if (attempt.link.send(message.array(), 0, message.size())) {
+    attempt.granted = granted;
+    if (attempt.path().open(attempt, message)) {
+      startedBefore = mayHaveStarted;
       mayHaveStarted = true;
       return;
     }
     current = null;
     discard(attempt);
-    excludeLink(attempt.link);
+    excludePath(attempt.path());
     again(Failures.lost(route.attachment().agentName(), Applied.NO, "its link took no message"));
   }
 
@@ -248,6 +268,9 @@ final class Call implements AgentCall {
       return;
     }
     ConexorException failure = Failures.of(agent(attempt), error);
+    if (failure.applied() == Applied.NO) {
+      mayHaveStarted = startedBefore;
+    }
     if (failure.blame() == Blame.DEPENDENCY || failure.blame() == Blame.BUG) {
       attempt.route.stats().failed(calls.now());
     } else {
@@ -266,19 +289,55 @@ final class Call implements AgentCall {
     }
   }
 
-  /** Inside. The link of the attempt is gone. */
-  void onLost(Attempt attempt, String reason) {
+  /**
+   * Inside. The way to the agent is gone, or something on it.
+   *
+   * @param isPathGone it will not come back
+   */
+  void onLost(Attempt attempt, Applied applied, boolean isPathGone, String reason) {
     if (isEnded || attempt != current) {
       return;
     }
-    current = null;
-    discard(attempt);
-    excludeLink(attempt.link);
-    ConexorException failure = Failures.lost(agent(attempt), Applied.UNKNOWN, reason);
-    if (delivered == 0 && request.repeatable()) {
+    stopAttempt();
+    if (isPathGone) {
+      excludePath(attempt.path());
+    }
+    if (applied == Applied.NO) {
+      mayHaveStarted = startedBefore;
+    }
+    ConexorException failure = Failures.lost(agent(attempt), applied, reason);
+    if (delivered == 0 && (applied == Applied.NO || request.repeatable())) {
       again(failure);
     } else {
       end(attempt, failure);
+    }
+  }
+
+  /** Inside. What the agent said about an attempt; the bytes are valid during this call only. */
+  void onMessage(Attempt attempt, ByteBuffer message) {
+    if (isEnded || attempt != current) {
+      return;
+    }
+    FrameReader frame = new FrameReader().message(message);
+    if (frame.type() == HubMessage.STREAM_ITEM) {
+      AgentMessage.RowBatch batch = AgentDecoder.rowBatch(frame);
+      onBatch(
+          attempt,
+          Columns.of(batch.columns()),
+          batch.rowCount(),
+          batch.bytes(),
+          batch.rowsOffset(),
+          batch.rowsLength());
+    } else if (frame.type() == HubMessage.COMPLETION) {
+      onEnd(attempt, AgentDecoder.callEnd(frame));
+    }
+  }
+
+  /** Inside. An agent's message can't be read. */
+  void onGarbage(Attempt attempt, ProtocolException cause) {
+    if (!isEnded && attempt == current) {
+      stopAttempt();
+      end(attempt, Failures.misbehaved(agent(attempt), "garbage: " + cause.getMessage()));
     }
   }
 
@@ -298,11 +357,18 @@ final class Call implements AgentCall {
             request.source(), attempt == null ? null : agent(attempt), applied(), lastFailure));
   }
 
-  /** Inside. No agent has come, or none that is left. */
-  void onNobody() {
-    if (!isEnded) {
-      ConexorException last = lastFailure;
-      end(null, last != null ? last : Failures.noAgent(request.source()));
+  /**
+   * Inside. No agent has come, or none that is left.
+   *
+   * @param isListed there are agents, but no way to one
+   */
+  void onNobody(boolean isListed) {
+    ConexorException last = lastFailure;
+    if (last != null) {
+      end(null, last);
+    } else {
+      String source = request.source();
+      end(null, isListed ? Failures.unreachable(source) : Failures.noAgent(source));
     }
   }
 
@@ -330,11 +396,11 @@ final class Call implements AgentCall {
     }
   }
 
-  private void excludeLink(AgentLink link) {
-    if (deadLinks == null) {
-      deadLinks = new ArrayList<>(2);
+  private void excludePath(Path path) {
+    if (deadPaths == null) {
+      deadPaths = new ArrayList<>(2);
     }
-    deadLinks.add(link);
+    deadPaths.add(path);
   }
 
   /** Has the agent cancel the attempt under way, and forgets it. */
@@ -342,8 +408,7 @@ final class Call implements AgentCall {
     Attempt attempt = current;
     current = null;
     if (attempt != null) {
-      GrowingBytes cancel = Request.cancel(attempt.id);
-      attempt.link.send(cancel.array(), 0, cancel.size());
+      attempt.path().cancel(attempt);
       discard(attempt);
     }
   }

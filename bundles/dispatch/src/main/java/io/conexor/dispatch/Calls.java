@@ -1,5 +1,6 @@
 package io.conexor.dispatch;
 
+import io.conexor.api.ConexorException.Applied;
 import io.conexor.api.Deadline;
 import io.conexor.api.Subscription;
 import io.conexor.api.agent.AgentDirectory;
@@ -7,24 +8,24 @@ import io.conexor.api.agent.AgentLink;
 import io.conexor.api.agent.Attachment;
 import io.conexor.api.agent.LocalLinks;
 import io.conexor.api.agent.SourceOffer;
+import io.conexor.api.backplane.Backplane;
 import io.conexor.api.call.AgentCall;
 import io.conexor.api.call.AgentCalls;
-import io.conexor.api.call.Column;
-import io.conexor.api.call.ColumnType;
 import io.conexor.api.call.QueryCall;
 import io.conexor.api.call.RowSink;
 import io.conexor.api.call.SourceSchema;
 import io.conexor.api.catalog.OrgId;
+import io.conexor.api.node.Node;
+import io.conexor.api.node.NodeId;
 import io.conexor.protocol.ProtocolException;
 import io.conexor.protocol.agent.AgentDecoder;
-import io.conexor.protocol.agent.AgentMessage.CallEnd;
-import io.conexor.protocol.agent.AgentMessage.RowBatch;
 import io.conexor.protocol.hub.FrameReader;
 import io.conexor.protocol.hub.HubMessage;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
-import java.util.Arrays;
+import java.util.Comparator;
 import java.util.List;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
@@ -34,18 +35,20 @@ import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.ScheduledThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Function;
-import org.jspecify.annotations.Nullable;
 import org.osgi.service.component.annotations.Activate;
 import org.osgi.service.component.annotations.Component;
 import org.osgi.service.component.annotations.Deactivate;
 import org.osgi.service.component.annotations.Reference;
+import org.osgi.service.component.annotations.ReferenceCardinality;
+import org.osgi.service.component.annotations.ReferencePolicy;
+import org.osgi.service.component.annotations.ReferencePolicyOption;
 import org.osgi.service.metatype.annotations.AttributeDefinition;
 import org.osgi.service.metatype.annotations.Designate;
 import org.osgi.service.metatype.annotations.ObjectClassDefinition;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
-/** Calls to agents over the links of this backend. */
+/** Calls to agents, over links of this backend and, relayed, over those of others. */
 @Component(service = AgentCalls.class, configurationPid = Calls.PID)
 @Designate(ocd = Calls.Config.class)
 public final class Calls implements AgentCalls {
@@ -57,6 +60,9 @@ public final class Calls implements AgentCalls {
 
   /** The agent watches the deadline too and knows better what happened, so its word may come. */
   private static final long GRACE_NANOS = 100_000_000L;
+
+  /** The hub tells of a lost link at once; this is for one that was lost while a call went out. */
+  private static final long MISSED_NANOS = 1_000_000_000L;
 
   @ObjectClassDefinition(name = "Dispatch", description = "Calls to agents")
   @interface Config {
@@ -80,16 +86,30 @@ public final class Calls implements AgentCalls {
         min = "0",
         max = "60000")
     long agent_wait_ms() default 2_000;
+
+    @AttributeDefinition(
+        name = "Silence between backends",
+        description =
+            "Milliseconds after which a backend that relays a call and does not answer counts as"
+                + " gone, 200..60000; calls that may not run twice wait three times as long",
+        min = "200",
+        max = "60000")
+    long relay_silence_ms() default 1_000;
   }
 
   /** The checked configuration. */
-  record Settings(int queueMax, int attemptsMax, long agentWaitMillis) {
+  record Settings(int queueMax, int attemptsMax, long agentWaitMillis, long relaySilenceMillis) {
 
     static Settings checked(Config config) {
       within("queue.max", config.queue_max(), 0, 100_000);
       within("attempts.max", config.attempts_max(), 1, 16);
       within("agent.wait.ms", config.agent_wait_ms(), 0, 60_000);
-      return new Settings(config.queue_max(), config.attempts_max(), config.agent_wait_ms());
+      within("relay.silence.ms", config.relay_silence_ms(), 200, 60_000);
+      return new Settings(
+          config.queue_max(),
+          config.attempts_max(),
+          config.agent_wait_ms(),
+          config.relay_silence_ms());
     }
 
     private static void within(String key, long value, long min, long max) {
@@ -104,9 +124,13 @@ public final class Calls implements AgentCalls {
 
   private final AgentDirectory directory;
   private final LocalLinks links;
+  private final NodeId self;
   private final Settings settings;
   private final SlotTable slots = new SlotTable(SLOTS);
   private final ConcurrentHashMap<Source.Key, Source> sources = new ConcurrentHashMap<>();
+  private final Relay relay = new Relay(this::frame);
+  private final RelayOrigin origin;
+  private final RelayHost host;
   private final ScheduledExecutorService sweep;
   private final Subscription listening;
   private final Subscription changes;
@@ -115,14 +139,19 @@ public final class Calls implements AgentCalls {
   public Calls(
       @Reference(name = "directory") AgentDirectory directory,
       @Reference(name = "links") LocalLinks links,
+      @Reference(name = "node") Node node,
       Config config) {
-    this(directory, links, Settings.checked(config));
+    this(directory, links, node.id(), Settings.checked(config));
   }
 
-  Calls(AgentDirectory directory, LocalLinks links, Settings settings) {
+  Calls(AgentDirectory directory, LocalLinks links, NodeId self, Settings settings) {
     this.directory = directory;
     this.links = links;
+    this.self = self;
     this.settings = settings;
+    long silence = settings.relaySilenceMillis() * 1_000_000;
+    this.origin = new RelayOrigin(relay, slots, silence, now());
+    this.host = new RelayHost(relay, slots, links, 3 * silence, now());
     this.sweep =
         new ScheduledThreadPoolExecutor(
             1,
@@ -138,12 +167,33 @@ public final class Calls implements AgentCalls {
             this::sweep, SWEEP_MILLIS, SWEEP_MILLIS, TimeUnit.MILLISECONDS);
   }
 
+  /** A swap binds the new one before it unbinds the old one. */
+  @Reference(
+      name = "backplane",
+      cardinality = ReferenceCardinality.MANDATORY,
+      policy = ReferencePolicy.DYNAMIC,
+      policyOption = ReferencePolicyOption.GREEDY)
+  void bindBackplane(Backplane backplane) {
+    relay.attach(backplane);
+  }
+
+  void unbindBackplane(Backplane backplane) {
+    relay.detach(backplane);
+  }
+
   @Deactivate
   void close() {
     changes.close();
     listening.close();
     sweep.shutdownNow();
-    slots.forEach(a -> a.call.post(() -> a.call.cancel("this backend stops")));
+    slots.forEach(
+        slot -> {
+          if (slot instanceof Attempt attempt) {
+            attempt.call.cancel("this backend stops");
+          }
+        });
+    host.close();
+    relay.close();
     sources.values().forEach(s -> s.close(Failures.backendFull()));
   }
 
@@ -178,7 +228,7 @@ public final class Calls implements AgentCalls {
     Source source = sources.get(key);
     if (source == null) {
       if (directory.serving(key.org(), key.name()).isEmpty()) {
-        call.onNobody();
+        call.onNobody(false);
         return;
       }
       source = sources.computeIfAbsent(key, k -> new Source(this, k, now()));
@@ -186,32 +236,50 @@ public final class Calls implements AgentCalls {
     source.admit(call);
   }
 
-  List<Route> routes(
-      List<Attachment> attachments, String source, Function<UUID, AgentStats> stats) {
+  /** The ways to a source, and whether they stay so until the directory's list is another one. */
+  record Routes(List<Route> routes, boolean isLasting) {}
+
+  /**
+   * Those of one run of an agent stand together, the best first: its link to this backend, then
+   * those to others in an order that differs from backend to backend, so that relaying is shared.
+   */
+  Routes routes(List<Attachment> attachments, String source, Function<UUID, AgentStats> stats) {
     List<Route> routes = new ArrayList<>(attachments.size());
+    boolean isLasting = true;
     for (Attachment attachment : attachments) {
-      Optional<AgentLink> link = links.find(attachment.link());
-      if (attachment.isClosing()
-          || link.isEmpty()
-          || !link.get().attachment().node().equals(attachment.node())) {
+      if (attachment.isClosing()) {
         continue;
+      }
+      Path path;
+      boolean isLocal = attachment.node().equals(self);
+      if (isLocal) {
+        Optional<AgentLink> link = links.find(attachment.link());
+        if (link.isEmpty()) {
+          isLasting = false;
+          continue;
+        }
+        path = new Path.Local(link.get());
+      } else {
+        path = new Path.Remote(origin, attachment.node(), attachment.link());
       }
       for (SourceOffer offer : attachment.sources()) {
         if (offer.name().equals(source)) {
           int limit = Math.max(16, 4 * offer.maxConcurrent());
-          routes.add(
-              new Route(
-                  attachment,
-                  link.get(),
-                  true,
-                  offer.state(),
-                  limit,
-                  stats.apply(attachment.process())));
+          AgentStats known = stats.apply(attachment.process());
+          routes.add(new Route(attachment, path, isLocal, offer.state(), limit, known));
           break;
         }
       }
     }
-    return routes;
+    routes.sort(
+        Comparator.<Route, UUID>comparing(r -> r.attachment().process())
+            .thenComparing(r -> !r.isLocal())
+            .thenComparing(r -> spread(r.attachment())));
+    return new Routes(List.copyOf(routes), isLasting);
+  }
+
+  private int spread(Attachment attachment) {
+    return Objects.hash(self, attachment.process(), attachment.node());
   }
 
   AgentDirectory directory() {
@@ -257,19 +325,41 @@ public final class Calls implements AgentCalls {
   private void sweep() {
     try {
       long now = now();
-      slots.forEach(
-          attempt -> {
-            Call call = attempt.call;
-            if (now - call.request.deadline().nanoTime() > GRACE_NANOS) {
-              call.post(call::onDeadline);
-            } else if (now - attempt.startedNanos > 1_000_000_000L
-                && links.find(attempt.link.id()).isEmpty()) {
-              call.post(() -> call.onLost(attempt, "the link is gone"));
-            }
-          });
+      slots.forEach(slot -> sweep(slot, now));
       sources.values().forEach(source -> source.sweep(now));
+      origin.sweep(now);
+      host.sweep(now);
+      relay.sweep(now);
     } catch (RuntimeException e) {
       log.error("a sweep failed; the next one goes on", e);
+    }
+  }
+
+  private void sweep(Slot slot, long now) {
+    if (slot instanceof Attempt attempt) {
+      Call call = attempt.call;
+      if (now - call.request.deadline().nanoTime() > GRACE_NANOS) {
+        call.post(call::onDeadline);
+      } else if (now - attempt.startedNanos > MISSED_NANOS
+          && attempt.path() instanceof Path.Local local
+          && links.find(local.link().id()).isEmpty()) {
+        call.post(() -> call.onLost(attempt, Applied.UNKNOWN, true, "the link is gone"));
+      }
+    }
+  }
+
+  /** A frame of another backend; those of one come one at a time. */
+  private void frame(NodeId from, byte type, ByteBuffer body) {
+    origin.heard(from);
+    switch (type) {
+      case RelayFrame.OPEN -> host.open(from, body, now());
+      case RelayFrame.GRANT -> host.grant(from, body, now());
+      case RelayFrame.CANCEL -> host.cancel(from, body, now());
+      case RelayFrame.PING -> host.ping(from, body, now());
+      case RelayFrame.PONG -> origin.pong(from, body);
+      case RelayFrame.DATA -> origin.data(from, body);
+      case RelayFrame.LOST -> origin.lost(from, body);
+      default -> log.debug("node {} sent a frame of the unknown type {}", from, type);
     }
   }
 
@@ -282,73 +372,63 @@ public final class Calls implements AgentCalls {
     public void message(AgentLink link, ByteBuffer message) {
       try {
         FrameReader frame = new FrameReader().message(message);
-        if (frame.type() == HubMessage.STREAM_ITEM) {
-          batch(link, AgentDecoder.rowBatch(frame));
-        } else if (frame.type() == HubMessage.COMPLETION) {
-          end(link, AgentDecoder.callEnd(frame));
+        int type = frame.type();
+        if (type != HubMessage.STREAM_ITEM && type != HubMessage.COMPLETION) {
+          return;
+        }
+        Slot slot = slots.find(AgentDecoder.callId(frame));
+        if (slot instanceof Relayed relayed && relayed.link == link) {
+          host.message(relayed, message, type == HubMessage.COMPLETION);
+        } else if (slot instanceof Attempt attempt
+            && attempt.path() instanceof Path.Local local
+            && local.link() == link) {
+          hand(attempt, message);
         }
       } catch (ProtocolException e) {
         link.close("a message that is not of the protocol: " + e.getMessage());
       }
     }
 
-    @Override
-    public void closed(AgentLink link, String reason) {
-      slots.forEach(
-          attempt -> {
-            if (attempt.link.id().equals(link.id())) {
-              attempt.call.post(() -> attempt.call.onLost(attempt, reason));
+    /** On this thread when nobody is inside, which saves a copy. */
+    private void hand(Attempt attempt, ByteBuffer message) {
+      Call call = attempt.call;
+      if (call.tryEnter()) {
+        try {
+          call.onMessage(attempt, message);
+        } finally {
+          call.exit();
+        }
+        return;
+      }
+      byte[] bytes = new byte[message.remaining()];
+      message.get(message.position(), bytes);
+      call.post(
+          () -> {
+            try {
+              call.onMessage(attempt, ByteBuffer.wrap(bytes));
+            } catch (ProtocolException e) {
+              call.onGarbage(attempt, e);
             }
           });
     }
 
-    private void batch(AgentLink link, RowBatch batch) {
-      Attempt attempt = slots.find(batch.callId());
-      if (attempt == null || !attempt.link.id().equals(link.id())) {
-        return;
-      }
-      List<Column> columns = columns(batch.columns());
-      Call call = attempt.call;
-      int offset = batch.rowsOffset();
-      int length = batch.rowsLength();
-      // Whoever is inside now runs this after the reader has gone on, so the bytes are kept.
-      byte[] kept = Arrays.copyOfRange(batch.bytes(), offset, offset + length);
-      call.post(() -> call.onBatch(attempt, columns, batch.rowCount(), kept, 0, length));
+    @Override
+    public void idle(AgentLink link) {
+      relay.flush();
     }
 
-    private void end(AgentLink link, CallEnd end) {
-      Attempt attempt = slots.find(end.callId());
-      if (attempt != null && attempt.link.id().equals(link.id())) {
-        attempt.call.post(() -> attempt.call.onEnd(attempt, end));
-      }
-    }
-  }
-
-  private static @Nullable List<Column> columns(
-      @Nullable List<io.conexor.protocol.agent.AgentMessage.Column> wire) {
-    if (wire == null) {
-      return null;
-    }
-    List<Column> columns = new ArrayList<>(wire.size());
-    for (var column : wire) {
-      String element = column.elementType();
-      columns.add(
-          new Column(
-              column.name(),
-              type(column.type()),
-              column.nullable(),
-              element == null ? Optional.empty() : Optional.of(type(element)),
-              column.engineType()));
-    }
-    return List.copyOf(columns);
-  }
-
-  /** A type that a newer agent may know is one that is printed. */
-  static ColumnType type(String name) {
-    try {
-      return ColumnType.valueOf(name);
-    } catch (IllegalArgumentException e) {
-      return ColumnType.OTHER;
+    @Override
+    public void closed(AgentLink link, String reason) {
+      slots.forEach(
+          slot -> {
+            if (slot instanceof Relayed relayed && relayed.link == link) {
+              host.lost(relayed, reason);
+            } else if (slot instanceof Attempt attempt
+                && attempt.path() instanceof Path.Local local
+                && local.link() == link) {
+              attempt.call.post(() -> attempt.call.onLost(attempt, Applied.UNKNOWN, true, reason));
+            }
+          });
     }
   }
 }

@@ -23,16 +23,22 @@ sealed interface Choice {
   /**
    * Agents that are well first, then those whose database probe fails. A broken one is probed by a
    * single call after its pause, else left out.
+   *
+   * @param routes those of one run of an agent together; the first of them that is not excluded
+   *     stands for it
    */
   static Choice choose(
       List<Route> routes, Predicate<Route> isExcluded, long now, RandomGenerator random) {
     List<Route> well = new ArrayList<>(routes.size());
     List<Route> down = new ArrayList<>(0);
     Route broken = null;
+    Route taken = null;
     for (Route route : routes) {
-      if (isExcluded.test(route)) {
+      if ((taken != null && taken.attachment().process().equals(route.attachment().process()))
+          || isExcluded.test(route)) {
         continue;
       }
+      taken = route;
       if (route.stats().isBroken()) {
         if (route.stats().tryProbe(now) && route.stats().tryAcquire(route.limit())) {
           return new Go(route);

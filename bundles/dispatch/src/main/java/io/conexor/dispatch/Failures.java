@@ -24,6 +24,18 @@ final class Failures {
         Duration.ofSeconds(2));
   }
 
+  static ConexorException unreachable(String source) {
+    return new ConexorException(
+        Blame.DEPENDENCY,
+        Applied.NO,
+        "agent_unreachable",
+        "the agents of '"
+            + source
+            + "' are linked to other backends, which this one can't reach now; is Redis well?",
+        null,
+        Duration.ofSeconds(2));
+  }
+
   static ConexorException sourceBusy(String source, int queued) {
     return new ConexorException(
         Blame.CAPACITY,

@@ -1,13 +1,12 @@
 package io.conexor.dispatch;
 
-import io.conexor.api.agent.AgentLink;
 import io.conexor.api.agent.Attachment;
 import io.conexor.api.agent.SourceOffer;
 
-/** A way to a source: one run of one agent, by the best link to it. */
+/** A way to a source: one run of one agent, by one of its links. */
 record Route(
     Attachment attachment,
-    AgentLink link,
+    Path path,
     boolean isLocal,
     SourceOffer.State state,
     int limit,

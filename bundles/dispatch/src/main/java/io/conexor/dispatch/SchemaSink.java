@@ -171,7 +171,7 @@ final class SchemaSink implements RowSink {
       }
     }
     return new SourceSchema.TableColumn(
-        name, Calls.type(type), engineType, nullable, defaultValue, comment);
+        name, Columns.type(type), engineType, nullable, defaultValue, comment);
   }
 
   private static SourceSchema.ForeignKey foreignKey(JsonParser p) {

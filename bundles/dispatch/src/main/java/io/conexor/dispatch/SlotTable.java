@@ -6,7 +6,7 @@ import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The attempts under way by id. The slot is the low bits of the id, the whole id is compared, so a
+ * What agents work on, by id. The slot is the low bits of the id, the whole id is compared, so a
  * late answer to a call whose slot was taken again is told apart until ids wrap around.
  */
 final class SlotTable {
@@ -14,7 +14,7 @@ final class SlotTable {
   /** Slots looked at before the table counts as full. */
   private static final int PROBES = 64;
 
-  private final AtomicReferenceArray<@Nullable Attempt> slots;
+  private final AtomicReferenceArray<@Nullable Slot> slots;
   private final int mask;
   private final AtomicInteger lastId = new AtomicInteger();
   private final AtomicInteger used = new AtomicInteger();
@@ -27,13 +27,13 @@ final class SlotTable {
     this.mask = size - 1;
   }
 
-  /** Gives the attempt an id and a slot; false when the table is full. */
-  boolean put(Attempt attempt) {
+  /** Gives it an id and a slot; false when the table is full. */
+  boolean put(Slot slot) {
     for (int i = 0; i < PROBES; i++) {
       int id = lastId.incrementAndGet() & Integer.MAX_VALUE;
       if (slots.get(id & mask) == null) {
-        attempt.id = id;
-        if (slots.compareAndSet(id & mask, null, attempt)) {
+        slot.id = id;
+        if (slots.compareAndSet(id & mask, null, slot)) {
           used.incrementAndGet();
           return true;
         }
@@ -42,14 +42,14 @@ final class SlotTable {
     return false;
   }
 
-  @Nullable Attempt find(int id) {
-    Attempt attempt = slots.get(id & mask);
-    return attempt != null && attempt.id == id ? attempt : null;
+  @Nullable Slot find(int id) {
+    Slot slot = slots.get(id & mask);
+    return slot != null && slot.id == id ? slot : null;
   }
 
   /** True for the one caller that takes it out. */
-  boolean remove(Attempt attempt) {
-    if (slots.compareAndSet(attempt.id & mask, attempt, null)) {
+  boolean remove(Slot slot) {
+    if (slots.compareAndSet(slot.id & mask, slot, null)) {
       used.decrementAndGet();
       return true;
     }
@@ -60,14 +60,14 @@ final class SlotTable {
     return used.get();
   }
 
-  void forEach(Consumer<Attempt> action) {
+  void forEach(Consumer<Slot> action) {
     if (used.get() == 0) {
       return;
     }
     for (int i = 0; i <= mask; i++) {
-      Attempt attempt = slots.get(i);
-      if (attempt != null) {
-        action.accept(attempt);
+      Slot slot = slots.get(i);
+      if (slot != null) {
+        action.accept(slot);
       }
     }
   }

@@ -16,7 +16,7 @@ final class Source {
   /** Names a source. */
   record Key(OrgId org, String name) {}
 
-  private record Routes(List<Attachment> from, List<Route> routes) {}
+  private record Known(List<Attachment> from, List<Route> routes) {}
 
   private final Calls calls;
   final Key key;
@@ -26,7 +26,7 @@ final class Source {
   private final AtomicInteger pumping = new AtomicInteger();
 
   /** Replaced by whoever finds that the directory's list is another one. */
-  private volatile Routes routes = new Routes(List.of(), List.of());
+  private volatile Known known = new Known(List.of(), List.of());
 
   /** Written by any caller; when an agent was last known. */
   private volatile long servedNanos;
@@ -77,12 +77,10 @@ final class Source {
       return true;
     }
     if (choice instanceof Choice.Nobody) {
-      long until = servedNanos + calls.agentWaitNanos();
-      if (routes().isEmpty() && until - calls.now() > 0) {
-        call.waitUntil(until);
+      if (waits(call)) {
         return false;
       }
-      call.onNobody();
+      call.onNobody(!routes().isEmpty());
       return true;
     }
     return false;
@@ -97,18 +95,19 @@ final class Source {
     if (!now.isEmpty()) {
       servedNanos = calls.now();
     }
-    Routes known = routes;
-    if (known.from() != now) {
-      known = new Routes(now, calls.routes(now, key.name(), this::stats));
+    Known current = known;
+    if (current.from() != now) {
+      Calls.Routes routes = calls.routes(now, key.name(), this::stats);
+      current = new Known(now, routes.routes());
       // A link the hub has not shown yet is looked for again by the next call.
-      if (known.routes().size() == now.size()) {
-        routes = known;
+      if (routes.isLasting()) {
+        known = current;
       }
       if (stats.size() > 2 * now.size() + 16) {
         stats.keySet().removeIf(p -> now.stream().noneMatch(a -> a.process().equals(p)));
       }
     }
-    return known.routes();
+    return current.routes();
   }
 
   private AgentStats stats(UUID process) {
@@ -130,39 +129,56 @@ final class Source {
     } while (rounds != 0);
   }
 
+  /** Moves the first call that can be moved; those that wait for a way do not hold up others. */
   private boolean pumpOne() {
-    Call call = queue.peek();
-    if (call == null) {
-      return false;
-    }
-    if (call.isEnded()) {
-      take(call);
-      return true;
-    }
-    Choice choice = choose(call);
-    if (choice instanceof Choice.Go go) {
-      if (take(call)) {
-        call.post(() -> call.launch(this, go.route()));
-      } else {
-        go.route().stats().release();
+    for (Call call : queue) {
+      if (call.isEnded()) {
+        take(call);
+        continue;
       }
-      return true;
-    }
-    if (choice instanceof Choice.Broken || (choice instanceof Choice.Nobody && !waits(call))) {
-      if (take(call)) {
-        call.post(() -> isSettled(call, choice));
+      Choice choice = choose(call);
+      if (choice instanceof Choice.Go go) {
+        if (take(call)) {
+          call.post(() -> call.launch(this, go.route()));
+        } else {
+          go.route().stats().release();
+        }
+        return true;
       }
-      return true;
+      if (choice instanceof Choice.Busy && !call.hasExclusions()) {
+        return false;
+      }
+      boolean isHopeless =
+          choice instanceof Choice.Broken || (choice instanceof Choice.Nobody && !waits(call));
+      if (isHopeless && take(call)) {
+        call.post(
+            () -> {
+              if (!isSettled(call, choice)) {
+                admit(call);
+              }
+            });
+        return true;
+      }
     }
     return false;
   }
 
+  /**
+   * True while an agent may come, or a way be found to one that the call did not try. The clock
+   * starts when the last way was seen or lost.
+   */
   private boolean waits(Call call) {
-    if (!routes().isEmpty()) {
+    List<Route> now = routes();
+    boolean mayCome = now.isEmpty();
+    for (Route route : now) {
+      mayCome |= !call.hasTried(route);
+    }
+    if (!mayCome) {
       return false;
     }
     if (call.waitUntilNanos() == 0) {
-      call.waitUntil(servedNanos + calls.agentWaitNanos());
+      long since = now.isEmpty() ? servedNanos : calls.now();
+      call.waitUntil(since + calls.agentWaitNanos());
     }
     return call.waitUntilNanos() - calls.now() > 0;
   }
@@ -187,11 +203,6 @@ final class Source {
         if (take(call)) {
           call.post(call::onDeadline);
         }
-      } else if (call.waitUntilNanos() != 0
-          && call.waitUntilNanos() - now <= 0
-          && routes().isEmpty()
-          && take(call)) {
-        call.post(call::onNobody);
       }
     }
     pump();

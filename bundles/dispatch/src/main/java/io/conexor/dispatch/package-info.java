@@ -19,6 +19,13 @@
  * agent leads to another attempt within the deadline, for repeatable calls always, for others when
  * nothing was applied. Afterwards the sink hears what is known. Answers that come late find their
  * slot empty, or taken by another id, and are dropped.
+ *
+ * <p><b>Relaying.</b> Direct messages of the backplane arrive in order or not at all. So parts of
+ * an answer are numbered, and five times per {@code relay.silence.ms} the backend that asked names
+ * its open calls and hears how many parts were sent for each: whatever was lost shows there at the
+ * latest, and whoever does not answer is left out until it does. The other way round a call that is
+ * named no more is cancelled. Credit is named as a total, so a lost grant is made good by the next
+ * ping; it is the agent's own credit, so a slow client slows the agent down, wherever it is linked.
  */
 @NullMarked
 package io.conexor.dispatch;

@@ -3,55 +3,22 @@ package io.conexor.dispatch;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.awaitility.Awaitility.await;
 
-import io.conexor.api.ConexorException;
 import io.conexor.api.Deadline;
-import io.conexor.api.Subscription;
-import io.conexor.api.agent.AgentDirectory;
-import io.conexor.api.agent.AgentLink;
-import io.conexor.api.agent.Attachment;
-import io.conexor.api.agent.LinkId;
-import io.conexor.api.agent.LocalLinks;
-import io.conexor.api.agent.SourceOffer;
 import io.conexor.api.call.AgentCall;
 import io.conexor.api.call.QueryCall;
-import io.conexor.api.call.QuerySummary;
-import io.conexor.api.call.RowBatch;
-import io.conexor.api.call.RowSink;
-import io.conexor.api.catalog.AgentId;
-import io.conexor.api.catalog.OrgId;
-import io.conexor.api.node.NodeId;
-import io.conexor.protocol.agent.AgentDecoder;
-import io.conexor.protocol.agent.AgentMessage;
-import io.conexor.protocol.agent.AgentMessage.CallEnd;
-import io.conexor.protocol.agent.AgentMessage.CallError;
-import io.conexor.protocol.agent.AgentMessage.CallStatus;
-import io.conexor.protocol.agent.ResultWriter;
-import io.conexor.protocol.hub.FrameReader;
-import java.nio.ByteBuffer;
 import java.time.Duration;
-import java.time.Instant;
 import java.util.ArrayList;
-import java.util.Collection;
 import java.util.List;
-import java.util.Map;
-import java.util.Optional;
 import java.util.UUID;
-import java.util.concurrent.ConcurrentHashMap;
-import java.util.concurrent.CopyOnWriteArrayList;
-import java.util.concurrent.ExecutorService;
-import java.util.concurrent.Executors;
 import java.util.concurrent.ThreadLocalRandom;
-import java.util.function.Consumer;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 
 class CallsTest {
 
-  private static final OrgId ORG = OrgId.random();
-  private static final NodeId NODE = new NodeId("node-1");
-
-  private final World world = new World();
-  private final Calls calls = new Calls(world, world, new Calls.Settings(64, 4, 200));
+  private final World world = new World("node-1", new ScriptedDirectory());
+  private final Calls calls =
+      new Calls(world.directory, world, world.node, new Calls.Settings(64, 4, 200, 1_000));
 
   @AfterEach
   void close() {
@@ -198,7 +165,7 @@ class CallsTest {
   private static QueryCall call(Duration limit, boolean repeatable) {
     return new QueryCall(
         UUID.randomUUID(),
-        ORG,
+        World.ORG,
         "sales",
         "select 1",
         List.of(),
@@ -207,206 +174,5 @@ class CallsTest {
         Deadline.in(limit),
         repeatable,
         null);
-  }
-
-  private static final class Heard implements RowSink {
-    private final List<String> events = new CopyOnWriteArrayList<>();
-
-    @Override
-    public void batch(RowBatch batch) {
-      events.add("batch " + batch.rows());
-    }
-
-    @Override
-    public void done(QuerySummary summary) {
-      events.add("done " + summary.agentName());
-    }
-
-    @Override
-    public void failed(ConexorException cause) {
-      events.add("failed " + cause.code() + " " + cause.applied());
-    }
-
-    long ends() {
-      return events.stream().filter(e -> !e.startsWith("batch")).count();
-    }
-
-    void awaitEnd() {
-      if (ends() == 0) {
-        await().atMost(Duration.ofSeconds(20)).until(() -> ends() > 0);
-      }
-    }
-  }
-
-  private interface Script {
-    void queried(AgentLink link, AgentMessage.Query query);
-  }
-
-  /** Links whose agents play scripts, and the directory that lists them. */
-  private static final class World implements AgentDirectory, LocalLinks {
-    final ExecutorService threads = Executors.newFixedThreadPool(4);
-    final java.util.concurrent.atomic.AtomicInteger cancelled =
-        new java.util.concurrent.atomic.AtomicInteger();
-    private final Map<LinkId, AgentLink> links = new ConcurrentHashMap<>();
-    private final List<Consumer<OrgId>> changes = new CopyOnWriteArrayList<>();
-    private volatile List<Attachment> serving = List.of();
-    private volatile Listener listener;
-
-    void agent(long id, Script script) {
-      SourceOffer offer =
-          new SourceOffer("sales", "h2", "", true, 1_000, 1_000, 4, SourceOffer.State.UP, "");
-      Attachment attachment =
-          new Attachment(
-              ORG,
-              AgentId.random(),
-              "agent-" + id,
-              "0",
-              UUID.randomUUID(),
-              NODE,
-              new LinkId(id),
-              1,
-              Instant.EPOCH,
-              false,
-              0,
-              List.of(offer));
-      links.put(attachment.link(), new ScriptedLink(attachment, script));
-      announce(attachment);
-    }
-
-    private final class ScriptedLink implements AgentLink {
-      private final Attachment attachment;
-      private final Script script;
-
-      private ScriptedLink(Attachment attachment, Script script) {
-        this.attachment = attachment;
-        this.script = script;
-      }
-
-      @Override
-      public LinkId id() {
-        return attachment.link();
-      }
-
-      @Override
-      public Attachment attachment() {
-        return attachment;
-      }
-
-      @Override
-      public boolean send(byte[] bytes, int offset, int length) {
-        if (!links.containsKey(id())) {
-          return false;
-        }
-        FrameReader frame = new FrameReader().reset(bytes, offset, length);
-        while (frame.next()) {
-          AgentMessage message = AgentDecoder.fromBackend(frame);
-          if (message instanceof AgentMessage.Query query) {
-            threads.execute(() -> script.queried(this, query));
-          } else if (message instanceof AgentMessage.Cancel) {
-            cancelled.incrementAndGet();
-          }
-        }
-        return true;
-      }
-
-      @Override
-      public void close(String reason) {}
-    }
-
-    void lose(AgentLink link) {
-      links.remove(link.id());
-      withdraw(link.id(), "test");
-      listener.closed(link, "test");
-    }
-
-    void batch(AgentLink link, int callId) {
-      ResultWriter writer = rows(callId);
-      deliver(link, writer.takeBatch());
-    }
-
-    void answer(AgentLink link, int callId) {
-      deliver(link, rows(callId).finish(new CallEnd(callId, CallStatus.DONE, 1, false, 5, null)));
-    }
-
-    void refuse(AgentLink link, int callId) {
-      CallError error = new CallError("overloaded", "CAPACITY", "NO", "full", null);
-      deliver(
-          link,
-          new ResultWriter(callId, 1 << 16)
-              .fail(new CallEnd(callId, CallStatus.FAILED, 0, false, 5, error)));
-    }
-
-    private static ResultWriter rows(int callId) {
-      ResultWriter writer = new ResultWriter(callId, 1 << 16);
-      writer.columns(List.of(new AgentMessage.Column("n", "INTEGER", false, null, "int4")));
-      writer.rows().row(1);
-      writer.rows().integer(1);
-      return writer;
-    }
-
-    private void deliver(AgentLink link, ByteBuffer frames) {
-      FrameReader frame =
-          new FrameReader()
-              .reset(frames.array(), frames.arrayOffset() + frames.position(), frames.remaining());
-      while (frame.next()) {
-        listener.message(
-            link, ByteBuffer.wrap(frames.array(), frame.start(), frame.end() - frame.start()));
-      }
-    }
-
-    @Override
-    public List<Attachment> serving(OrgId org, String source) {
-      return serving;
-    }
-
-    @Override
-    public List<Attachment> attached(OrgId org) {
-      return serving;
-    }
-
-    @Override
-    public List<Attachment> attached() {
-      return serving;
-    }
-
-    @Override
-    public int fleetSize() {
-      return 1;
-    }
-
-    @Override
-    public synchronized void announce(Attachment attachment) {
-      List<Attachment> next = new ArrayList<>(serving);
-      next.add(attachment);
-      serving = List.copyOf(next);
-      changes.forEach(c -> c.accept(ORG));
-    }
-
-    @Override
-    public synchronized void withdraw(LinkId link, String reason) {
-      serving = serving.stream().filter(a -> !a.link().equals(link)).toList();
-    }
-
-    @Override
-    public Subscription onChange(Consumer<OrgId> consumer) {
-      changes.add(consumer);
-      return () -> changes.remove(consumer);
-    }
-
-    @Override
-    public Optional<AgentLink> find(LinkId link) {
-      return Optional.ofNullable(links.get(link));
-    }
-
-    @Override
-    public Collection<AgentLink> links() {
-      return links.values();
-    }
-
-    @Override
-    public Subscription listen(Listener newListener) {
-      listener = newListener;
-      return () -> {};
-    }
   }
 }

@@ -160,6 +160,7 @@ final class AgentSession implements Connection.Receiver, AgentLink {
     }
     frames.reset(bytes, from, left);
     ByteBuffer view = null;
+    LocalLinks.Listener told = null;
     while (socket().isOpen() && frames.next()) {
       int type = frames.type();
       if (type == HubMessage.STREAM_ITEM || type == HubMessage.COMPLETION) {
@@ -173,10 +174,14 @@ final class AgentSession implements Connection.Receiver, AgentLink {
           }
           view.limit(frames.end()).position(frames.start());
           listener.message(this, view);
+          told = listener;
         }
       } else {
         handle(AgentDecoder.fromAgent(frames));
       }
+    }
+    if (told != null) {
+      told.idle(this);
     }
   }
 

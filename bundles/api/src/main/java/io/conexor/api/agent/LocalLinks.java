@@ -41,6 +41,9 @@ public interface LocalLinks {
      */
     void message(AgentLink link, ByteBuffer message);
 
+    /** All that had arrived together was handed over; what was held back for company may go. */
+    default void idle(AgentLink link) {}
+
     /** Calls sent over it and not answered have an unknown outcome. */
     void closed(AgentLink link, String reason);
   }
