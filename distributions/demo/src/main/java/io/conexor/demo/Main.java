@@ -1,5 +1,6 @@
 package io.conexor.demo;
 
+import io.conexor.database.embedded.EmbeddedPostgres;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.ServerSocket;
@@ -39,16 +40,18 @@ public final class Main {
 
   /** The one property needed is where the distributions are. */
   public static void main(String[] args) throws InterruptedException {
-    Path distributions = Path.of(System.getProperty("conexor.distributions", "distributions"));
+    Path distributions =
+        Path.of(System.getProperty("conexor.distributions", "distributions"))
+            .toAbsolutePath()
+            .normalize();
     if (List.of(args).contains("--help")) {
       System.out.print(Options.USAGE);
       return;
     }
     try {
-      Path usual = distributions.resolveSibling("target").resolve("demo");
-      Options options = Options.of(args, usual);
+      Options options = Options.of(args, usualData(distributions));
       System.setProperty("conexor.demo.log", options.data().resolve("demo.log").toString());
-      Main demo = new Main(distributions.toAbsolutePath().normalize(), options);
+      Main demo = new Main(distributions, options);
       // Ctrl-C, SIGTERM and our own failures all end here
       Runtime.getRuntime().addShutdownHook(new Thread(demo::stop, "conexor-demo-stop"));
       demo.run();
@@ -59,6 +62,10 @@ public final class Main {
       System.err.println("demo: " + e);
       System.exit(1);
     }
+  }
+
+  private static Path usualData(Path distributions) {
+    return distributions.resolveSibling("target").resolve("demo");
   }
 
   private void run() throws IOException, SQLException, InterruptedException {
@@ -104,11 +111,13 @@ public final class Main {
   }
 
   private void show(Path data) throws IOException, SQLException, InterruptedException {
-    progress.say("starting a sample database and a server; everything is kept in " + data);
-    SampleDatabase database = keep(() -> new SampleDatabase(data.resolve("sample")));
+    progress.say("everything is kept in " + data);
+    Path postgres = postgres(data.resolve("postgresql"));
+    progress.say("starting a sample database and a server");
+    SampleDatabase database = keep(() -> new SampleDatabase(data.resolve("sample"), postgres));
     Secrets secrets = new Secrets(data.resolve("secrets.json"));
     Path portFile = data.resolve("server.port");
-    Program server = keep(() -> server(data, portFile));
+    Program server = keep(() -> server(data, portFile, postgres));
 
     long loaded = database.awaitLoaded();
     progress.say(
@@ -180,7 +189,11 @@ public final class Main {
     failUnlessStopping(server.isAlive() ? agent : server);
   }
 
-  private static void tell(Http http, Map<String, Object> facts, List<Call> calls) {
+  private void tell(Http http, Map<String, Object> facts, List<Call> calls) {
+    String shell =
+        options.data().equals(usualData(distributions))
+            ? "./conexor shell"
+            : "CONEXOR_RUNTIME_DATA_DIR=" + options.data().resolve("server") + " ./conexor shell";
     System.out.printf(
         """
 
@@ -190,7 +203,7 @@ public final class Main {
           key      %s        header X-API-Key, for MCP and queries
           admin    %s        the same header, for everything else of REST
           login    %s / %s
-          shell    %s./conexor shell
+          shell    %s
 
         Again, from any shell:
 
@@ -206,18 +219,39 @@ public final class Main {
         facts.get("adminToken"),
         facts.get("email"),
         facts.get("password"),
-        "",
+        shell,
         calls.get(0).curl(http),
         calls.get(1).curl(http));
   }
 
-  private Program server(Path data, Path portFile) throws IOException {
+  /** Where PostgreSQL's programs are: those of the user's choice, else our own. */
+  private Path postgres(Path folder) throws IOException {
+    String chosen = System.getenv("CONEXOR_DATABASE_EMBEDDED_INSTALLATION");
+    if (chosen != null) {
+      return Path.of(chosen);
+    }
+    if (!Files.exists(folder)) {
+      progress.say("unpacking PostgreSQL, this once");
+    }
+    try {
+      return EmbeddedPostgres.unpack(folder);
+    } catch (IllegalStateException none) {
+      throw new DemoException(
+          "no PostgreSQL comes with the demo for this platform; install version 15 or newer and set"
+              + " CONEXOR_DATABASE_EMBEDDED_INSTALLATION to the folder of its initdb, for example"
+              + " /usr/lib/postgresql/15/bin",
+          none);
+    }
+  }
+
+  private Program server(Path data, Path portFile, Path postgres) throws IOException {
     int port = port(portFile);
     Files.deleteIfExists(portFile);
     Map<String, String> settings = new LinkedHashMap<>();
     settings.put("runtime.features", "server-core, embedded");
     settings.put("runtime.data.dir", data.resolve("server").toString());
     settings.put("runtime.log.to", "console");
+    settings.put("database.embedded.installation", postgres.toString());
     settings.put("http.host", "127.0.0.1");
     settings.put("http.port", Integer.toString(port));
     settings.put("http.port.file", portFile.toString());
@@ -265,8 +299,7 @@ public final class Main {
   private static Optional<Boolean> healthy(Http http) throws InterruptedException {
     try {
       boolean healthy =
-          http.get("/health/ready", Map.of()).isOk()
-              && http.get("/api/v1/setup", Map.of()).isOk();
+          http.get("/health/ready", Map.of()).isOk() && http.get("/api/v1/setup", Map.of()).isOk();
       return healthy ? Optional.of(true) : Optional.empty();
     } catch (IOException notYet) {
       return Optional.empty();

@@ -15,7 +15,6 @@ import java.sql.SQLException;
 import java.sql.Statement;
 import java.time.Duration;
 import java.util.List;
-import java.util.Optional;
 import java.util.Properties;
 import java.util.concurrent.locks.LockSupport;
 import org.postgresql.PGConnection;
@@ -33,11 +32,12 @@ final class SampleDatabase implements AutoCloseable {
   private final EmbeddedPostgres postgres;
   private final Path folder;
 
-  SampleDatabase(Path folder) throws IOException {
+  /**
+   * @param installation where PostgreSQL's programs are
+   */
+  SampleDatabase(Path folder, Path installation) throws IOException {
     this.folder = folder;
-    String installation =
-        Optional.ofNullable(System.getenv("CONEXOR_DATABASE_EMBEDDED_INSTALLATION")).orElse("");
-    postgres = EmbeddedPostgres.in(folder, installation, List.of(READER));
+    postgres = EmbeddedPostgres.in(folder, installation.toString(), List.of(READER));
   }
 
   String url() {

@@ -16,7 +16,8 @@ final class Setup {
 
   static final String ORGANISATION = "demo";
   static final String EMAIL = "admin@example.org";
-  static final String NAME = "world"; // of the data source, its MCP server and its agent
+  static final String NAME = "world"; // of the data source and its MCP server
+  static final String AGENT = "beside-the-database";
   static final String TOOL = "largest_cities";
 
   private static final String API = "/api/v1";
@@ -61,7 +62,7 @@ final class Setup {
             "name", NAME,
             "engine", "postgresql",
             "description", "Countries, their regions, cities and airports"));
-    String agent = ensure(admin, "/agents", Map.of("name", NAME, "allowedSources", List.of(NAME)));
+    String agent = ensure(admin, "/agents", Map.of("name", AGENT, "allowedSources", List.of(NAME)));
     String tool = ensure(admin, "/tools", largestCities());
     String mcpServer =
         ensure(

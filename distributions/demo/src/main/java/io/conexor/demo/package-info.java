@@ -7,6 +7,7 @@
  *     secrets.json            0600; the keys, which the server shows once
  *     server.properties       what the server was started with; beside it server.log
  *     agent.properties        the same for the agent
+ *     postgresql/             PostgreSQL's programs, for the two of them
  *     sample/                 the sample database, a PostgreSQL of its own
  *     server/, agent/         their data
  * </pre>

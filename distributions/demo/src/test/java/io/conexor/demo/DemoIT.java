@@ -19,11 +19,13 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import tools.jackson.databind.JsonNode;
 
-/** Two runs of the demo on the same data, as a script would use them; each test looks at one fact. */
+/**
+ * Two runs of the demo on the same data, as a script would use them; each test looks at one fact.
+ */
 class DemoIT {
 
   private static final Path DISTRIBUTIONS = Path.of("").toAbsolutePath().getParent();
-  private static final Duration LONGEST = Duration.ofSeconds(100);
+  private static final Duration LONGEST = Duration.ofMinutes(3);
 
   @TempDir static Path folder;
 
@@ -46,7 +48,9 @@ class DemoIT {
 
     /** All it printed, once it has ended. */
     String output() throws IOException, InterruptedException {
-      assertThat(process.waitFor(LONGEST.toSeconds(), TimeUnit.SECONDS)).as("%s ends", log).isTrue();
+      assertThat(process.waitFor(LONGEST.toSeconds(), TimeUnit.SECONDS))
+          .as("%s ends", log)
+          .isTrue();
       return Files.readString(log);
     }
   }
@@ -162,7 +166,8 @@ class DemoIT {
     await()
         .atMost(LONGEST)
         .pollInterval(Duration.ofMillis(100))
-        .failFast(() -> assertThat(demo.process().isAlive()).as(Files.readString(demo.log())).isTrue())
+        .failFast(
+            () -> assertThat(demo.process().isAlive()).as(Files.readString(demo.log())).isTrue())
         .until(() -> Files.exists(json));
     JsonNode facts = Http.JSON.readTree(Files.readString(json));
     visit.to(facts);
@@ -228,10 +233,14 @@ class DemoIT {
                     "clientInfo", Map.of("name", "demo-test", "version", "1"))));
     Map<String, String> session =
         Map.of(
-            "X-API-Key", key,
-            "Accept", "application/json, text/event-stream",
-            "MCP-Protocol-Version", "2025-11-25",
-            "Mcp-Session-Id", hello.headers().firstValue("Mcp-Session-Id").orElseThrow());
+            "X-API-Key",
+            key,
+            "Accept",
+            "application/json, text/event-stream",
+            "MCP-Protocol-Version",
+            "2025-11-25",
+            "Mcp-Session-Id",
+            hello.headers().firstValue("Mcp-Session-Id").orElseThrow());
     return http.post(
             url,
             session,

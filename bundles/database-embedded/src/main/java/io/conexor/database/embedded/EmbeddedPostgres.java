@@ -156,6 +156,17 @@ public final class EmbeddedPostgres implements DatabaseEndpoints, HealthCheck, A
         new Settings(folder, 0, "", installation, 100, Duration.ofSeconds(10), readers));
   }
 
+  /**
+   * Unpacks the programs into a folder, unless they are there, for several servers to share.
+   *
+   * @return what to give as the installation
+   */
+  public static Path unpack(Path folder) throws IOException {
+    Files.createDirectories(folder);
+    openToOthers(folder);
+    return Installation.in(folder, "").program("postgres").getParent();
+  }
+
   @Override
   public List<Endpoint> endpoints() {
     return List.of(new Endpoint("127.0.0.1", port));
@@ -320,12 +331,15 @@ public final class EmbeddedPostgres implements DatabaseEndpoints, HealthCheck, A
   }
 
   private RunAs prepareFolder() throws IOException, InterruptedException {
-    Path folder = settings.folder();
+    openToOthers(settings.folder());
+    return RunAs.choose(settings.folder(), settings.user());
+  }
+
+  /** The unprivileged user must get through to what is inside, and see nothing on the way. */
+  private static void openToOthers(Path folder) throws IOException {
     if (RunAs.isRoot()) {
-      // the unprivileged user must get through to the cluster, and see nothing on the way
       Files.setPosixFilePermissions(folder, PosixFilePermissions.fromString("rwx--x--x"));
     }
-    return RunAs.choose(folder, settings.user());
   }
 
   private void initialise(Path data, Installation installation, RunAs runAs)
