@@ -6,10 +6,57 @@ import io.conexor.protocol.json.JsonWriter;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
-/** Writes JSON-RPC answers of either era. */
-record Answer(HttpExchange exchange, @Nullable Object id, boolean modern) {
+/**
+ * Writes JSON-RPC answers of either era: one document, or, once {@link #stream} was called, the end
+ * of a stream of events.
+ */
+final class Answer {
 
   private static final String JSON = "application/json";
+
+  private final HttpExchange exchange;
+  private final @Nullable Object id;
+  private final boolean modern;
+
+  /** Guarded by this, as is what follows. */
+  private @Nullable EventStream events;
+
+  private boolean given;
+
+  Answer(HttpExchange exchange, @Nullable Object id, boolean modern) {
+    this.exchange = exchange;
+    this.id = id;
+    this.modern = modern;
+  }
+
+  @Nullable Object id() {
+    return id;
+  }
+
+  boolean modern() {
+    return modern;
+  }
+
+  /** Spec 2026-07-28, basic/transports/streamable-http, Receiving Messages. */
+  boolean mayStream() {
+    return exchange.header("Accept").orElse("").contains("text/event-stream");
+  }
+
+  /** Goes over to events; null when the answer has been given. */
+  @Nullable EventStream stream() {
+    synchronized (this) {
+      if (given) {
+        return null;
+      }
+      EventStream now = events;
+      if (now == null) {
+        exchange.withHeader("X-Accel-Buffering", "no");
+        now = new EventStream(exchange.stream(200, "text/event-stream"));
+        events = now;
+      }
+      return now;
+    }
+  }
 
   void result(Map<String, @Nullable Object> result) {
     if (modern) {
@@ -50,13 +97,20 @@ record Answer(HttpExchange exchange, @Nullable Object id, boolean modern) {
     exchange.respond(status, JSON, body);
   }
 
-  void toolError(String text) {
+  /**
+   * An error that a model can read.
+   *
+   * @param facts the same for programs
+   */
+  void toolError(String text, @Nullable Map<String, @Nullable Object> facts) {
     result(
         Json.object(
             "content",
             java.util.List.of(Json.object("type", "text", "text", text)),
             "isError",
-            true));
+            true,
+            "_meta",
+            facts == null ? null : Json.object("io.conexor/error", facts)));
   }
 
   /** A result whose structured content has been written already; sent as it is, without a tree. */
@@ -70,10 +124,27 @@ record Answer(HttpExchange exchange, @Nullable Object id, boolean modern) {
     out.putAscii("}],\"structuredContent\":");
     out.put(structured.array(), 0, structured.size());
     out.putAscii(",\"isError\":false}}");
-    exchange.respond(200, JSON, out.array(), 0, out.size());
+    respond(200, out.array(), out.size());
   }
 
   private void respond(int status, Map<String, @Nullable Object> message) {
-    exchange.respond(status, JSON, Json.bytes(message));
+    byte[] body = Json.bytes(message);
+    respond(status, body, body.length);
+  }
+
+  private void respond(int status, byte[] body, int length) {
+    EventStream to;
+    synchronized (this) {
+      if (given) {
+        return;
+      }
+      given = true;
+      to = events;
+    }
+    if (to == null) {
+      exchange.respond(status, JSON, body, 0, length);
+    } else {
+      to.end(body, 0, length);
+    }
   }
 }

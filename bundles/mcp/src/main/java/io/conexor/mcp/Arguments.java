@@ -50,7 +50,7 @@ final class Arguments {
     return name.length() > 64 ? name.substring(0, 64) + "..." : name;
   }
 
-  private static Object converted(String name, ColumnType type, Object value) {
+  static Object converted(String name, ColumnType type, Object value) {
     Object fit =
         switch (type) {
           case BOOLEAN -> value instanceof Boolean ? value : null;
@@ -77,8 +77,12 @@ final class Arguments {
     if (whole) {
       return ((Double) value).longValue();
     }
-    if (value instanceof String text && text.matches("-?[0-9]{1,18}")) {
-      return Long.valueOf(text); // beyond 2^53 JSON numbers lose digits, so texts are taken too
+    if (value instanceof String text && text.matches("-?[0-9]{1,19}")) {
+      try {
+        return Long.valueOf(text); // beyond 2^53 JSON numbers lose digits, so texts are taken too
+      } catch (NumberFormatException e) {
+        return null;
+      }
     }
     return null;
   }

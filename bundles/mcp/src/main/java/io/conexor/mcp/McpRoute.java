@@ -1,67 +1,41 @@
 package io.conexor.mcp;
 
 import io.conexor.api.ConexorException;
-import io.conexor.api.Deadline;
 import io.conexor.api.Secret;
 import io.conexor.api.access.Access;
 import io.conexor.api.access.Access.Authentication;
 import io.conexor.api.access.Credential;
 import io.conexor.api.access.Principal;
 import io.conexor.api.access.Tokens;
-import io.conexor.api.audit.AuditId;
-import io.conexor.api.audit.AuditRecord;
 import io.conexor.api.audit.AuditTrail;
+import io.conexor.api.backplane.Backplane;
 import io.conexor.api.call.AgentCalls;
-import io.conexor.api.call.QueryCall;
-import io.conexor.api.call.QuerySummary;
-import io.conexor.api.call.SourceSchema;
-import io.conexor.api.call.SourceSchema.Table;
 import io.conexor.api.catalog.Catalog;
 import io.conexor.api.catalog.CatalogEditor;
 import io.conexor.api.catalog.McpServer;
-import io.conexor.api.catalog.McpServerId;
 import io.conexor.api.catalog.OrgCatalog;
 import io.conexor.api.http.HttpExchange;
 import io.conexor.api.http.HttpRoute;
 import io.conexor.api.node.Node;
-import io.conexor.mcp.ToolDefinition.Action;
-import io.conexor.mcp.ToolDefinition.Statement;
-import io.conexor.protocol.GrowingBytes;
 import io.conexor.protocol.ProtocolException;
 import io.conexor.protocol.json.JsonReader;
-import io.conexor.protocol.json.JsonWriter;
 import java.nio.charset.StandardCharsets;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
 import java.time.Duration;
-import java.time.Instant;
-import java.util.ArrayList;
 import java.util.Base64;
-import java.util.HashMap;
-import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
-import java.util.UUID;
-import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.CompletionStage;
-import java.util.concurrent.ConcurrentHashMap;
-import java.util.concurrent.ExecutorService;
-import java.util.concurrent.LinkedBlockingQueue;
-import java.util.concurrent.RejectedExecutionException;
-import java.util.concurrent.ThreadPoolExecutor;
-import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 import org.osgi.service.component.annotations.Activate;
 import org.osgi.service.component.annotations.Component;
 import org.osgi.service.component.annotations.Deactivate;
 import org.osgi.service.component.annotations.Reference;
+import org.osgi.service.component.annotations.ReferencePolicy;
+import org.osgi.service.component.annotations.ReferencePolicyOption;
 import org.osgi.service.metatype.annotations.AttributeDefinition;
 import org.osgi.service.metatype.annotations.Designate;
 import org.osgi.service.metatype.annotations.ObjectClassDefinition;
-import org.slf4j.Logger;
-import org.slf4j.LoggerFactory;
 
 /**
  * {@code POST /mcp/{org}/{server}}: MCP of the stateless revision 2026-07-28 and of the ones with a
@@ -76,7 +50,6 @@ public final class McpRoute implements HttpRoute {
   static final List<String> LEGACY = List.of("2025-11-25", "2025-06-18", "2025-03-26");
   static final List<String> VERSIONS = List.of(MODERN, "2025-11-25", "2025-06-18", "2025-03-26");
 
-  private static final Logger log = LoggerFactory.getLogger(McpRoute.class);
   private static final String META = "io.modelcontextprotocol/";
   private static final int PARSE = -32700;
   private static final int INVALID_REQUEST = -32600;
@@ -138,6 +111,20 @@ public final class McpRoute implements HttpRoute {
     long schema_max_age_ms() default 600_000;
 
     @AttributeDefinition(
+        name = "Stream after",
+        description = "Milliseconds after which an answer becomes a stream of events",
+        min = "50",
+        max = "600000")
+    long stream_after_ms() default 3_000;
+
+    @AttributeDefinition(
+        name = "Stream interval",
+        description = "Milliseconds between signs of life on such a stream",
+        min = "50",
+        max = "600000")
+    long stream_interval_ms() default 5_000;
+
+    @AttributeDefinition(
         name = "Allowed origins",
         description = "Values of Origin accepted besides the server's own host")
     String[] origins_allowed() default {};
@@ -148,41 +135,15 @@ public final class McpRoute implements HttpRoute {
     String[] hosts_allowed() default {};
   }
 
-  private record Derived(
-      OrgCatalog catalog,
-      Map<String, SourceSchema> discovered,
-      Map<String, ToolDefinition> tools,
-      List<Map<String, @Nullable Object>> listed) {}
-
-  /** One request that has been recognised. */
-  private record Request(
-      HttpExchange exchange,
-      Answer answer,
-      Principal.ServerKey principal,
-      OrgCatalog catalog,
-      McpServer server,
-      String method,
-      Map<String, @Nullable Object> params,
-      long since) {}
-
   private final Access access;
   private final Tokens tokens;
   private final Catalog catalog;
-  private final CatalogEditor editor;
-  private final AgentCalls calls;
   private final AuditTrail audit;
-  private final String node;
   private final Config config;
   private final Set<String> origins;
   private final Set<String> hosts;
-  private final ExecutorService background;
-  private final Map<McpServerId, Derived> derived = new ConcurrentHashMap<>();
-  private final Map<String, SourceSchema> schemas = new ConcurrentHashMap<>();
-  private final Map<String, CompletableFuture<SourceSchema>> discoveries =
-      new ConcurrentHashMap<>();
-
-  /** Legacy requests under way by session and id, for notifications/cancelled. */
-  private final Map<String, ResultSink> underWay = new ConcurrentHashMap<>();
+  private final Schemas schemas;
+  private final ToolCalls toolCalls;
 
   @Activate
   public McpRoute(
@@ -197,26 +158,25 @@ public final class McpRoute implements HttpRoute {
     this.access = access;
     this.tokens = tokens;
     this.catalog = catalog;
-    this.editor = editor;
-    this.calls = calls;
     this.audit = audit;
-    this.node = node.id().value();
     this.config = checked(config);
     this.origins = Set.of(config.origins_allowed());
     this.hosts = Set.of(config.hosts_allowed());
-    // One writer of schemas is enough; what does not fit is looked at again later.
-    this.background =
-        new ThreadPoolExecutor(
-            1,
-            1,
-            1,
-            TimeUnit.MINUTES,
-            new LinkedBlockingQueue<>(100),
-            task -> {
-              Thread thread = new Thread(task, "conexor-mcp-schemas");
-              thread.setDaemon(true);
-              return thread;
-            });
+    this.schemas = new Schemas(calls, editor, config.schema_max_age_ms());
+    this.toolCalls = new ToolCalls(calls, tokens, audit, node.id(), schemas, config);
+  }
+
+  /** Cancellations reach the backend that runs the request through it. */
+  @Reference(
+      name = "backplane",
+      policy = ReferencePolicy.DYNAMIC,
+      policyOption = ReferencePolicyOption.GREEDY)
+  void bindBackplane(Backplane service) {
+    toolCalls.bind(service);
+  }
+
+  void unbindBackplane(Backplane service) {
+    toolCalls.unbind(service);
   }
 
   private static Config checked(Config c) {
@@ -227,6 +187,8 @@ public final class McpRoute implements HttpRoute {
     range("query.timeout.ms", c.query_timeout_ms(), 100, 600_000);
     range("tools.page", c.tools_page(), 1, 10_000);
     range("schema.max.age.ms", c.schema_max_age_ms(), 1_000, 604_800_000);
+    range("stream.after.ms", c.stream_after_ms(), 50, 600_000);
+    range("stream.interval.ms", c.stream_interval_ms(), 50, 600_000);
     return c;
   }
 
@@ -239,7 +201,8 @@ public final class McpRoute implements HttpRoute {
 
   @Deactivate
   void close() {
-    background.shutdownNow();
+    toolCalls.close();
+    schemas.close();
   }
 
   @Override
@@ -318,26 +281,10 @@ public final class McpRoute implements HttpRoute {
   }
 
   private static void unavailable(HttpExchange exchange, @Nullable Throwable failure) {
-    ConexorException known = known(failure);
+    ConexorException known = Failures.known(failure);
     exchange.withHeader(
         "Retry-After", Long.toString(known.retryAfter().map(Duration::toSeconds).orElse(1L)));
     Answer.refused(exchange, 503, null, INTERNAL, known.text());
-  }
-
-  private static ConexorException known(@Nullable Throwable failure) {
-    Throwable cause = failure;
-    while (cause != null && !(cause instanceof ConexorException) && cause.getCause() != null) {
-      cause = cause.getCause();
-    }
-    if (cause instanceof ConexorException known) {
-      return known;
-    }
-    log.error("a request failed in an unforeseen way", failure);
-    return new ConexorException(
-        ConexorException.Blame.BUG,
-        ConexorException.Applied.UNKNOWN,
-        "internal",
-        "the request failed inside the server; see its log");
   }
 
   private void authenticated(
@@ -437,7 +384,7 @@ public final class McpRoute implements HttpRoute {
   }
 
   @SuppressWarnings("unchecked") // JsonReader makes maps with String keys only
-  private static Map<String, @Nullable Object> object(Map<?, ?> map) {
+  static Map<String, @Nullable Object> object(Map<?, ?> map) {
     return (Map<String, @Nullable Object>) map;
   }
 
@@ -510,7 +457,7 @@ public final class McpRoute implements HttpRoute {
                           "_meta",
                           Json.object(META + "serverInfo", serverInfo(request)))));
       case "tools/list" -> list(request);
-      case "tools/call" -> call(request, null);
+      case "tools/call" -> toolCalls.call(request, null);
       default -> request.answer().error(404, NO_METHOD, "Method not found", null);
     }
   }
@@ -556,10 +503,7 @@ public final class McpRoute implements HttpRoute {
     }
     if (!hasId) {
       if (request.method().equals("notifications/cancelled") && session != null) {
-        ResultSink sink = underWay.get(session + " " + request.params().get("requestId"));
-        if (sink != null) {
-          sink.cancel("the client cancelled the request");
-        }
+        toolCalls.cancel(session + " " + request.params().get("requestId"));
       }
       exchange.respond(202);
       return;
@@ -568,7 +512,7 @@ public final class McpRoute implements HttpRoute {
       case "ping" -> request.answer().result(Json.object());
       case "tools/list" -> list(request);
       case "tools/call" ->
-          call(request, session == null ? null : session + " " + request.answer().id());
+          toolCalls.call(request, session == null ? null : session + " " + request.answer().id());
       default -> request.answer().error(404, NO_METHOD, "Method not found", null);
     }
   }
@@ -614,10 +558,11 @@ public final class McpRoute implements HttpRoute {
       from = Integer.parseInt(new String(claims.get(), StandardCharsets.UTF_8));
     }
     int start = from;
-    schemas(request.catalog(), request.server())
+    schemas
+        .look(request.catalog(), request.server())
         .thenRun(
             () -> {
-              Derived tools = derive(request.catalog(), request.server());
+              Schemas.Derived tools = schemas.derive(request.catalog(), request.server());
               int end = Math.min(tools.listed().size(), start + config.tools_page());
               Map<String, @Nullable Object> result =
                   Json.object("tools", tools.listed().subList(Math.min(start, end), end));
@@ -627,454 +572,5 @@ public final class McpRoute implements HttpRoute {
               }
               request.answer().result(request.answer().modern() ? cacheable(result) : result);
             });
-  }
-
-  /** A catalog is compared by identity: that is what its contract says an instance is for. */
-  @SuppressWarnings("ReferenceEquality")
-  private Derived derive(OrgCatalog owner, McpServer server) {
-    Derived now = derived.get(server.id());
-    Map<String, SourceSchema> known = known(owner, server);
-    if (now == null || now.catalog() != owner || !same(now.discovered(), known)) {
-      Map<String, ToolDefinition> tools = ToolGenerator.tools(owner, server, known);
-      now =
-          new Derived(
-              owner, known, tools, tools.values().stream().map(ToolDefinition::listed).toList());
-      derived.put(server.id(), now);
-    }
-    return now;
-  }
-
-  private static boolean same(Map<String, SourceSchema> a, Map<String, SourceSchema> b) {
-    for (Map.Entry<String, SourceSchema> entry : b.entrySet()) {
-      SourceSchema other = a.get(entry.getKey());
-      if (other == null || !other.discoveredAt().equals(entry.getValue().discoveredAt())) {
-        return false;
-      }
-    }
-    return a.size() == b.size();
-  }
-
-  private Map<String, SourceSchema> known(OrgCatalog owner, McpServer server) {
-    Map<String, SourceSchema> known = new HashMap<>();
-    for (String source : server.sources()) {
-      SourceSchema stored = owner.schemas().get(source);
-      SourceSchema seen = schemas.get(owner.organisation().id() + "/" + source);
-      if (seen != null && (stored == null || stored.discoveredAt().isBefore(seen.discoveredAt()))) {
-        known.put(source, seen);
-      } else if (stored != null) {
-        known.put(source, stored);
-      }
-    }
-    return known;
-  }
-
-  /** Completes when every source has a schema or could not be looked at; never fails. */
-  private CompletionStage<Void> schemas(OrgCatalog owner, McpServer server) {
-    Map<String, SourceSchema> known = known(owner, server);
-    List<CompletableFuture<?>> missing = new ArrayList<>();
-    Instant stale = Instant.now().minusMillis(config.schema_max_age_ms());
-    for (String source : server.sources()) {
-      if (!owner.sources().containsKey(source)) {
-        continue;
-      }
-      SourceSchema schema = known.get(source);
-      if (schema == null || schema.discoveredAt().isBefore(stale)) {
-        CompletableFuture<?> discovery = discover(owner, source);
-        if (schema == null) {
-          missing.add(discovery.handle((s, e) -> null));
-        }
-      }
-    }
-    return CompletableFuture.allOf(missing.toArray(CompletableFuture[]::new));
-  }
-
-  private CompletableFuture<SourceSchema> discover(OrgCatalog owner, String source) {
-    String key = owner.organisation().id() + "/" + source;
-    CompletableFuture<SourceSchema> mine = new CompletableFuture<>();
-    CompletableFuture<SourceSchema> running = discoveries.putIfAbsent(key, mine);
-    if (running != null) {
-      return running;
-    }
-    calls
-        .discover(owner.organisation().id(), source, Deadline.in(Duration.ofSeconds(10)))
-        .whenComplete(
-            (schema, failure) -> {
-              if (schema == null) {
-                log.info("source {} could not be looked at: {}", key, known(failure).text());
-                mine.completeExceptionally(known(failure));
-              } else {
-                schemas.put(key, schema);
-                store(owner, schema);
-                mine.complete(schema);
-              }
-              discoveries.remove(key);
-            });
-    return mine;
-  }
-
-  private void store(OrgCatalog owner, SourceSchema schema) {
-    try {
-      background.execute(
-          () -> {
-            try {
-              editor.put(owner.organisation().id(), schema);
-            } catch (RuntimeException e) {
-              log.warn(
-                  "the schema of source {} is not stored: {}", schema.source(), e.getMessage());
-            }
-          });
-    } catch (RejectedExecutionException e) {
-      log.debug("the schema of source {} is stored next time", schema.source());
-    }
-  }
-
-  private void call(Request request, @Nullable String cancelKey) {
-    if (!(request.params().get("name") instanceof String name)) {
-      request.answer().error(400, INVALID_PARAMS, "the tool's name is missing", null);
-      return;
-    }
-    Object raw = request.params().get("arguments");
-    if (raw != null && !(raw instanceof Map)) {
-      request.answer().error(400, INVALID_PARAMS, "arguments is not an object", null);
-      return;
-    }
-    Map<String, @Nullable Object> arguments =
-        raw instanceof Map<?, ?> map ? object(map) : Json.object();
-    ToolDefinition tool = derive(request.catalog(), request.server()).tools().get(name);
-    if (tool != null && !(tool.action() instanceof Action.Describe)) {
-      call(request, cancelKey, tool, arguments);
-      return;
-    }
-    // Perhaps a tool of a schema nobody has looked at yet.
-    schemas(request.catalog(), request.server())
-        .thenRun(
-            () -> {
-              ToolDefinition found = derive(request.catalog(), request.server()).tools().get(name);
-              if (found == null) {
-                String shown = name.length() > 100 ? name.substring(0, 100) + "..." : name;
-                request.answer().error(400, INVALID_PARAMS, "Unknown tool: " + shown, null);
-              } else {
-                call(request, cancelKey, found, arguments);
-              }
-            });
-  }
-
-  private void call(
-      Request request,
-      @Nullable String cancelKey,
-      ToolDefinition tool,
-      Map<String, @Nullable Object> given) {
-    try {
-      Map<String, @Nullable Object> arguments = Arguments.checked(tool, given);
-      Action action = tool.action();
-      if (action instanceof Action.Describe describe) {
-        describe(request, describe, arguments);
-        return;
-      }
-      long limit = config.rows_default();
-      if (arguments.get("limit") instanceof Long wanted) {
-        if (wanted < 1) {
-          throw new Arguments.InvalidException("argument 'limit' is not positive");
-        }
-        limit = Math.min(wanted, config.rows_max());
-      }
-      String source;
-      Statement statement;
-      long offset = 0;
-      if (action instanceof Action.Sql sql) {
-        source = sql.source();
-        offset = offset(tool, arguments);
-        statement = sql.maker().make(arguments, limit + 1, offset);
-      } else {
-        source = source(((Action.Free) action).sources(), arguments);
-        Object parameters = arguments.get("parameters");
-        statement =
-            new Statement(
-                (String) java.util.Objects.requireNonNull(arguments.get("sql")),
-                parameters instanceof List<?> list ? Arguments.list("parameters", list) : List.of(),
-                false);
-      }
-      run(request, cancelKey, tool, source, statement, limit, offset, arguments);
-    } catch (Arguments.InvalidException e) {
-      String text = String.valueOf(e.getMessage());
-      record(
-          request,
-          tool,
-          null,
-          null,
-          0,
-          AuditRecord.Outcome.REFUSED,
-          0,
-          false,
-          null,
-          "invalid_arguments: " + text);
-      request.answer().toolError(text);
-    }
-  }
-
-  private static String source(List<String> sources, Map<String, @Nullable Object> arguments) {
-    Object wanted = arguments.get("source");
-    if (wanted == null) {
-      if (sources.size() == 1) {
-        return sources.get(0);
-      }
-      throw new Arguments.InvalidException("say which source: " + String.join(", ", sources));
-    }
-    if (!(wanted instanceof String name) || !sources.contains(name)) {
-      throw new Arguments.InvalidException(
-          "no such source; there are " + String.join(", ", sources));
-    }
-    return name;
-  }
-
-  private long offset(ToolDefinition tool, Map<String, @Nullable Object> arguments) {
-    if (!(arguments.get("cursor") instanceof String cursor)
-        || tool.parameters().stream().noneMatch(p -> p.name().equals("cursor"))) {
-      return 0;
-    }
-    String[] claims =
-        tokens
-            .verify("mcp.rows", cursor)
-            .map(c -> new String(c, StandardCharsets.UTF_8).split(" ", 3))
-            .orElse(new String[0]);
-    if (claims.length != 3
-        || !claims[1].equals(tool.name())
-        || !claims[2].equals(fingerprint(arguments))) {
-      throw new Arguments.InvalidException(
-          "the cursor belongs to another call, or has expired; start again without it");
-    }
-    return Long.parseLong(claims[0]);
-  }
-
-  private static String fingerprint(Map<String, @Nullable Object> arguments) {
-    Map<String, @Nullable Object> rest = new java.util.TreeMap<>(arguments);
-    rest.remove("cursor");
-    rest.remove("limit");
-    return hash(rest.toString());
-  }
-
-  private static String hash(String text) {
-    try {
-      byte[] digest =
-          MessageDigest.getInstance("SHA-256").digest(text.getBytes(StandardCharsets.UTF_8));
-      return HexFormat.of().formatHex(digest, 0, 8);
-    } catch (NoSuchAlgorithmException e) {
-      throw new IllegalStateException(e); // every Java has it
-    }
-  }
-
-  private void run(
-      Request request,
-      @Nullable String cancelKey,
-      ToolDefinition tool,
-      String source,
-      Statement statement,
-      long limit,
-      long offset,
-      Map<String, @Nullable Object> arguments) {
-    int parameters = statement.parameters().size();
-    ResultSink.End end =
-        new ResultSink.End() {
-          @Override
-          public void done(ResultSink sink, QuerySummary summary) {
-            forget(cancelKey);
-            String next = null;
-            if (statement.paged() && summary.truncated() && sink.rows() > 0) {
-              String claims =
-                  offset + sink.rows() + " " + tool.name() + " " + fingerprint(arguments);
-              byte[] bytes = claims.getBytes(StandardCharsets.UTF_8);
-              next = tokens.issue("mcp.rows", bytes, Duration.ofHours(1));
-            }
-            record(
-                request,
-                tool,
-                source,
-                statement.sql(),
-                parameters,
-                AuditRecord.Outcome.OK,
-                sink.rows(),
-                summary.truncated(),
-                summary.agentName(),
-                null);
-            double elapsed = (System.nanoTime() - request.since()) / 1e6;
-            request.answer().structured(sink.finished(summary, next, elapsed));
-          }
-
-          @Override
-          public void failed(ConexorException cause) {
-            forget(cancelKey);
-            failure(request, tool, source, statement.sql(), parameters, cause);
-          }
-        };
-    ResultSink sink = new ResultSink(config.result_max_bytes() * 3 + 65_536, end);
-    QueryCall call =
-        new QueryCall(
-            UUID.randomUUID(),
-            request.principal().org(),
-            source,
-            statement.sql(),
-            statement.parameters(),
-            limit,
-            config.result_max_bytes(),
-            Deadline.in(Duration.ofMillis(config.query_timeout_ms())),
-            true,
-            request.exchange().header("traceparent").orElse(null));
-    if (cancelKey != null) {
-      underWay.put(cancelKey, sink);
-    }
-    sink.started(calls.start(call, sink));
-    request.exchange().onGone(() -> sink.cancel("the client has gone"));
-  }
-
-  private void forget(@Nullable String cancelKey) {
-    if (cancelKey != null) {
-      underWay.remove(cancelKey);
-    }
-  }
-
-  /** docs/failure-semantics.md#mcp. */
-  private void failure(
-      Request request,
-      ToolDefinition tool,
-      String source,
-      String sql,
-      int parameters,
-      ConexorException cause) {
-    AuditRecord.Outcome outcome =
-        cause.code().equals("cancelled")
-            ? AuditRecord.Outcome.CANCELLED
-            : cause.blame() == ConexorException.Blame.CALLER
-                ? AuditRecord.Outcome.REFUSED
-                : AuditRecord.Outcome.FAILED;
-    String error = cause.code() + ": " + cause.text();
-    record(request, tool, source, sql, parameters, outcome, 0, false, null, error);
-    if (cause.blame() == ConexorException.Blame.BUG) {
-      request.answer().error(500, INTERNAL, "Internal error", null);
-      return;
-    }
-    StringBuilder text = new StringBuilder(error);
-    if (cause.safeToRetry()) {
-      text.append(" (nothing was run; trying again is safe");
-      cause
-          .retryAfter()
-          .ifPresent(d -> text.append(", best after ").append(d.toSeconds()).append(" s"));
-      text.append(')');
-    }
-    request.answer().toolError(text.toString());
-  }
-
-  private void record(
-      Request request,
-      ToolDefinition tool,
-      @Nullable String source,
-      @Nullable String sql,
-      int parameters,
-      AuditRecord.Outcome outcome,
-      long rows,
-      boolean truncated,
-      @Nullable String agent,
-      @Nullable String error) {
-    audit.record(
-        new AuditRecord(
-            AuditId.random(),
-            Instant.now(),
-            request.principal().org(),
-            outcome == AuditRecord.Outcome.REFUSED ? "query.refuse" : "query.execute",
-            outcome,
-            request.principal().subject(),
-            request.exchange().remoteAddress(),
-            request.exchange().requestId(),
-            node,
-            request.server().name(),
-            tool.name(),
-            source,
-            agent,
-            "mcp-server:" + request.server().id(),
-            sql == null ? null : hash(sql),
-            parameters,
-            rows,
-            truncated,
-            (System.nanoTime() - request.since()) / 1_000,
-            error));
-  }
-
-  private void describe(
-      Request request, Action.Describe describe, Map<String, @Nullable Object> arguments) {
-    Map<String, SourceSchema> known = known(request.catalog(), request.server());
-    Object wanted = arguments.get("source");
-    List<@Nullable Object> tables = new ArrayList<>();
-    for (String source : request.server().sources()) {
-      SourceSchema schema = known.get(source);
-      if (schema == null || (wanted != null && !wanted.equals(source))) {
-        continue;
-      }
-      if (describe.oneTable()) {
-        ToolGenerator.find(
-                schema, (String) java.util.Objects.requireNonNull(arguments.get("table")))
-            .ifPresent(table -> tables.add(described(source, table, true)));
-      } else {
-        schema.tables().forEach(table -> tables.add(described(source, table, false)));
-      }
-    }
-    if (tables.isEmpty() && (describe.oneTable() || known.isEmpty())) {
-      request
-          .answer()
-          .toolError(
-              known.isEmpty()
-                  ? "no agent has shown the structure of this server's sources yet; try again"
-                  : "no such table; list_tables tells which there are");
-      return;
-    }
-    GrowingBytes out = new GrowingBytes(1_024, 64 << 20);
-    JsonWriter.value(out, describe.oneTable() ? tables.get(0) : Json.object("tables", tables));
-    request.answer().structured(out);
-  }
-
-  private static Map<String, @Nullable Object> described(
-      String source, Table table, boolean whole) {
-    Map<String, @Nullable Object> shown =
-        Json.object(
-            "source",
-            source,
-            "schema",
-            table.schema(),
-            "name",
-            table.name(),
-            "kind",
-            table.kind(),
-            "comment",
-            table.comment().isEmpty() ? null : table.comment(),
-            "estimatedRows",
-            table.estimatedRows() < 0 ? null : table.estimatedRows());
-    if (whole) {
-      List<@Nullable Object> columns = new ArrayList<>();
-      table
-          .columns()
-          .forEach(
-              c ->
-                  columns.add(
-                      Json.object(
-                          "name", c.name(),
-                          "type", c.engineType(),
-                          "nullable", c.nullable(),
-                          "default", c.defaultValue().isEmpty() ? null : c.defaultValue(),
-                          "comment", c.comment().isEmpty() ? null : c.comment())));
-      shown.put("columns", columns);
-      shown.put("primaryKey", table.primaryKey());
-      shown.put("unique", table.unique());
-      List<@Nullable Object> keys = new ArrayList<>();
-      table
-          .foreignKeys()
-          .forEach(
-              k ->
-                  keys.add(
-                      Json.object(
-                          "columns", k.columns(),
-                          "refSchema", k.refSchema(),
-                          "refTable", k.refTable(),
-                          "refColumns", k.refColumns())));
-      shown.put("foreignKeys", keys);
-    }
-    return shown;
   }
 }

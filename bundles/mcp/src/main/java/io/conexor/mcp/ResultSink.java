@@ -12,6 +12,8 @@ import io.conexor.protocol.ProtocolException;
 import io.conexor.protocol.json.JsonWriter;
 import io.conexor.protocol.rows.RowJson;
 import io.conexor.protocol.rows.RowReader;
+import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
@@ -29,13 +31,29 @@ final class ResultSink implements RowSink {
   private final End end;
   private final RowReader reader = new RowReader();
   private @Nullable RowJson json;
-  private long rows;
+  private final List<String> key;
+  private int[] keyColumns = new int[0];
+  private long toSkip;
+  private byte @Nullable [] lastRow;
+
+  /** Written by the thread that brings rows, read for the progress too. */
+  private volatile long rows;
+
+  private long bytes;
   private int owed;
   private @Nullable AgentCall call;
   private boolean over;
 
-  ResultSink(int maxBytes, End end) {
+  /**
+   * A sink.
+   *
+   * @param toSkip rows at the beginning that are not wanted
+   * @param key columns that {@link #lastKey} is about
+   */
+  ResultSink(int maxBytes, long toSkip, List<String> key, End end) {
     this.out = new GrowingBytes(512, maxBytes);
+    this.toSkip = toSkip;
+    this.key = key;
     this.end = end;
   }
 
@@ -62,6 +80,30 @@ final class ResultSink implements RowSink {
     return rows;
   }
 
+  /** All that came, what was skipped included. */
+  long bytes() {
+    return bytes;
+  }
+
+  /** The key of the last row; null when there is none, or with a gap in it. */
+  @Nullable List<@Nullable Object> lastKey() {
+    byte[] row = lastRow;
+    if (row == null || keyColumns.length != key.size()) {
+      return null;
+    }
+    RowReader last = new RowReader(row, 0, row.length);
+    last.nextRow();
+    List<@Nullable Object> values = new ArrayList<>();
+    while (last.valuesLeft() > 0) {
+      values.add(last.value());
+    }
+    List<@Nullable Object> found = new ArrayList<>();
+    for (int column : keyColumns) {
+      found.add(values.get(column));
+    }
+    return found.contains(null) ? null : found;
+  }
+
   @Override
   public void batch(RowBatch batch) {
     if (over) {
@@ -72,13 +114,26 @@ final class ResultSink implements RowSink {
       if (writer == null) {
         writer = begin(batch.columns());
       }
+      bytes += batch.length();
       reader.reset(batch.data(), batch.offset(), batch.length());
+      long count = rows;
+      int last = 0;
       while (reader.nextRow()) {
-        if (rows++ > 0) {
+        if (toSkip > 0) {
+          toSkip--;
+          continue;
+        }
+        if (count++ > 0) {
           out.put(',');
         }
+        last = reader.rowStart();
         writer.object(reader, out);
       }
+      if (keyColumns.length > 0 && count > rows) {
+        int from = batch.offset() + last;
+        lastRow = Arrays.copyOfRange(batch.data(), from, batch.offset() + batch.length());
+      }
+      rows = count;
     } catch (ProtocolException e) {
       over = true;
       cancel("the result can't be passed on");
@@ -114,6 +169,7 @@ final class ResultSink implements RowSink {
       out.putAscii(",\"type\":\"" + column.type() + "\"}");
     }
     out.putAscii("],\"rows\":[");
+    keyColumns = key.stream().mapToInt(names::indexOf).filter(i -> i >= 0).toArray();
     RowJson made = new RowJson(names, isJson);
     json = made;
     return made;

@@ -36,15 +36,42 @@ record ToolDefinition(
 
   /** Makes a statement from arguments that have been checked. */
   interface Maker {
-    Statement make(Map<String, @Nullable Object> arguments, long limit, long offset);
+    /**
+     * Makes it.
+     *
+     * @param rows what the statement may bring at most, where it can be told so
+     * @param after the key of the last row of the page before; null at the beginning
+     */
+    Statement make(
+        Map<String, @Nullable Object> arguments, long rows, @Nullable List<@Nullable Object> after);
+  }
+
+  /** How a next page is found. */
+  enum Paging {
+    /** Not at all: there is one row. */
+    NONE,
+    /** The statement begins behind a key. */
+    KEY,
+    /** The statement runs again, and what was there before is passed over. */
+    SKIP
   }
 
   /**
    * A statement.
    *
-   * @param paged whether limit and offset are in it, so that a next page can be asked for
+   * @param key names of the columns that say where a row stands; empty unless {@link Paging#KEY}
    */
-  record Statement(String sql, List<@Nullable Object> parameters, boolean paged) {}
+  record Statement(String sql, List<@Nullable Object> parameters, Paging paging, List<String> key) {
+
+    /** One that has no next page. */
+    static Statement whole(String sql, List<@Nullable Object> parameters) {
+      return new Statement(sql, parameters, Paging.NONE, List.of());
+    }
+  }
+
+  boolean takes(String argument) {
+    return parameters.stream().anyMatch(p -> p.name().equals(argument));
+  }
 
   Map<String, @Nullable Object> listed() {
     Map<String, @Nullable Object> properties = Json.object();

@@ -11,6 +11,7 @@ import io.conexor.api.catalog.Tool;
 import io.conexor.api.catalog.ToolParameter;
 import io.conexor.mcp.ToolDefinition.Action;
 import io.conexor.mcp.ToolDefinition.Maker;
+import io.conexor.mcp.ToolDefinition.Paging;
 import io.conexor.mcp.ToolDefinition.Parameter;
 import io.conexor.mcp.ToolDefinition.Statement;
 import io.conexor.protocol.ProtocolException;
@@ -75,11 +76,16 @@ final class ToolGenerator {
               p.required() && p.defaultValue().isEmpty(),
               p.defaultValue().map(ToolGenerator::json).orElse(null)));
     }
+    // A parameter of that name is the author's own.
+    if (parameters.stream().noneMatch(p -> p.name().equals("limit") || p.name().equals("cursor"))) {
+      parameters.add(limit());
+      parameters.add(cursor());
+    }
     Maker maker =
-        (arguments, limit, offset) -> {
+        (arguments, rows, after) -> {
           List<@Nullable Object> values = new ArrayList<>();
           named.names().forEach(name -> values.add(arguments.get(name)));
-          return new Statement(named.sql(), values, false);
+          return new Statement(named.sql(), values, Paging.SKIP, List.of());
         };
     add(tool.name(), tool.description(), parameters, true, new Action.Sql(tool.source(), maker));
   }
@@ -102,6 +108,11 @@ final class ToolGenerator {
       parameters.add(
           new Parameter("parameters", ColumnType.ARRAY, "Values for the ?, in order", false, null));
       parameters.add(limit());
+      parameters.add(
+          text(
+              "cursor",
+              "nextCursor of the page before; the query runs again and needs an ORDER BY for its pages to fit together",
+              false));
       if (several) {
         parameters.add(source);
       }
@@ -263,20 +274,54 @@ final class ToolGenerator {
     List<Parameter> parameters = parameters(conditions);
     parameters.add(limit());
     parameters.add(cursor());
+    List<TableColumn> key = key(table, dialect);
+    List<String> keyNames = key.stream().map(TableColumn::name).toList();
+    // Without a key the order has to tell rows apart as well as it can, so that pages fit together.
+    List<TableColumn> ordered =
+        key.isEmpty()
+            ? table.columns().stream().filter(c -> dialect.filters(c.type())).toList()
+            : key;
     String order =
-        table.primaryKey().isEmpty()
+        ordered.isEmpty()
             ? ""
-            : table.primaryKey().stream()
-                .map(c -> "a." + dialect.quote(c))
+            : ordered.stream()
+                .map(c -> "a." + dialect.quote(c.name()))
                 .collect(Collectors.joining(", ", " ORDER BY ", ""));
     Maker maker =
-        (arguments, limit, offset) -> {
+        (arguments, rows, after) -> {
           List<@Nullable Object> values = new ArrayList<>();
           String where = where(dialect, conditions, arguments, values);
+          if (after != null) {
+            where += (where.isEmpty() ? " WHERE " : " AND ") + dialect.behind(key);
+            dialect.bindBehind(key, after, values);
+          }
           return new Statement(
-              select + where + dialect.page(order, limit, offset), values, !order.isEmpty());
+              select + where + dialect.page(order, rows),
+              values,
+              key.isEmpty() ? Paging.SKIP : Paging.KEY,
+              keyNames);
         };
     add(name, description, parameters, true, new Action.Sql(source, maker));
+  }
+
+  /** What tells rows apart and can be compared: the primary key, else a unique one without gaps. */
+  private static List<TableColumn> key(Table table, Dialect dialect) {
+    List<List<String>> candidates = new ArrayList<>();
+    candidates.add(table.primaryKey());
+    candidates.addAll(table.unique());
+    for (List<String> candidate : candidates) {
+      List<TableColumn> columns = columns(table, candidate);
+      boolean fits =
+          !candidate.isEmpty()
+              && columns.size() == candidate.size()
+              && columns.stream().allMatch(c -> dialect.filters(c.type()))
+              && (candidate.equals(table.primaryKey())
+                  || columns.stream().noneMatch(TableColumn::nullable));
+      if (fits) {
+        return columns;
+      }
+    }
+    return List.of();
   }
 
   private void keyed(
@@ -292,11 +337,10 @@ final class ToolGenerator {
       conditions.add(new Filter(id ? "id" : plain(column.name()), column, "=", true));
     }
     Maker maker =
-        (arguments, limit, offset) -> {
+        (arguments, rows, after) -> {
           List<@Nullable Object> values = new ArrayList<>();
           String where = where(dialect, conditions, arguments, values);
-          return new Statement(
-              "SELECT a.* FROM " + dialect.name(table) + " a" + where, values, false);
+          return Statement.whole("SELECT a.* FROM " + dialect.name(table) + " a" + where, values);
         };
     add(
         name,
@@ -315,11 +359,11 @@ final class ToolGenerator {
       List<TableColumn> filters) {
     List<Filter> conditions = conditions(filters, List.of());
     Maker maker =
-        (arguments, limit, offset) -> {
+        (arguments, rows, after) -> {
           List<@Nullable Object> values = new ArrayList<>();
           String where = where(dialect, conditions, arguments, values);
           String select = "SELECT COUNT(*) AS " + dialect.quote("count") + " FROM ";
-          return new Statement(select + dialect.name(table) + " a" + where, values, false);
+          return Statement.whole(select + dialect.name(table) + " a" + where, values);
         };
     add(name, description, parameters(conditions), true, new Action.Sql(source, maker));
   }
@@ -442,17 +486,56 @@ final class ToolGenerator {
       };
     }
 
-    String page(String order, long limit, long offset) {
+    String page(String order, long rows) {
       return switch (engine) {
         case "sqlserver" ->
-            (order.isEmpty() ? " ORDER BY (SELECT NULL)" : order) + fetch(limit, offset);
-        case "oracle" -> order + fetch(limit, offset);
-        default -> order + " LIMIT " + limit + (offset == 0 ? "" : " OFFSET " + offset);
+            (order.isEmpty() ? " ORDER BY (SELECT NULL)" : order)
+                + " OFFSET 0 ROWS FETCH NEXT "
+                + rows
+                + " ROWS ONLY";
+        case "oracle" -> order + " FETCH NEXT " + rows + " ROWS ONLY";
+        default -> order + " LIMIT " + rows;
       };
     }
 
-    private static String fetch(long limit, long offset) {
-      return " OFFSET " + offset + " ROWS FETCH NEXT " + limit + " ROWS ONLY";
+    /**
+     * The condition that a row comes behind a key: (a, b) > (?, ?), where the engine can say so.
+     */
+    String behind(List<TableColumn> key) {
+      if (!engine.equals("sqlserver") && !engine.equals("oracle")) {
+        String names =
+            key.stream().map(c -> "a." + quote(c.name())).collect(Collectors.joining(", "));
+        String values =
+            key.stream().map(c -> placeholder(c.type())).collect(Collectors.joining(", "));
+        return key.size() == 1 ? names + " > " + values : "(" + names + ") > (" + values + ")";
+      }
+      StringBuilder any = new StringBuilder("(");
+      for (int i = 0; i < key.size(); i++) {
+        any.append(i == 0 ? "(" : " OR (");
+        for (int k = 0; k <= i; k++) {
+          any.append(k == 0 ? "a." : " AND a.").append(quote(key.get(k).name()));
+          any.append(k == i ? " > " : " = ").append(placeholder(key.get(k).type()));
+        }
+        any.append(')');
+      }
+      return any.append(')').toString();
+    }
+
+    /** The values of {@link #behind}, in its order. */
+    void bindBehind(
+        List<TableColumn> key, List<@Nullable Object> after, List<@Nullable Object> values) {
+      if (after.size() != key.size()) {
+        throw new Arguments.InvalidException("the table has changed; start again without a cursor");
+      }
+      List<@Nullable Object> typed = new ArrayList<>();
+      for (int i = 0; i < key.size(); i++) {
+        Object value = java.util.Objects.requireNonNull(after.get(i));
+        typed.add(Arguments.converted("cursor", key.get(i).type(), value));
+      }
+      boolean byRow = !engine.equals("sqlserver") && !engine.equals("oracle");
+      for (int i = byRow ? key.size() - 1 : 0; i < key.size(); i++) {
+        values.addAll(typed.subList(0, i + 1));
+      }
     }
   }
 

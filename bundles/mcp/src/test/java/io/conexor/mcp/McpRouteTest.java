@@ -1,6 +1,7 @@
 package io.conexor.mcp;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.awaitility.Awaitility.await;
 
 import io.conexor.api.ConexorException;
 import io.conexor.api.Deadline;
@@ -13,6 +14,10 @@ import io.conexor.api.access.Principal;
 import io.conexor.api.access.Tokens;
 import io.conexor.api.audit.AuditRecord;
 import io.conexor.api.audit.AuditTrail;
+import io.conexor.api.backplane.Backplane;
+import io.conexor.api.backplane.Event;
+import io.conexor.api.backplane.Position;
+import io.conexor.api.backplane.Topic;
 import io.conexor.api.call.AgentCall;
 import io.conexor.api.call.AgentCalls;
 import io.conexor.api.call.Column;
@@ -73,6 +78,7 @@ class McpRouteTest {
   private final List<String> cancelled = new ArrayList<>();
   private ConexorException failure;
   private boolean hang;
+  private final List<RowSink> sinks = new ArrayList<>();
   private final McpRoute route = route();
 
   @AfterEach
@@ -212,10 +218,11 @@ class McpRouteTest {
           @Override
           public AgentCall start(QueryCall call, RowSink sink) {
             called.add(call);
+            sinks.add(sink);
             if (failure != null) {
               sink.failed(failure);
             } else if (!hang) {
-              Column number = new Column("n", ColumnType.INTEGER, false, Optional.empty(), "int4");
+              Column number = new Column("id", ColumnType.INTEGER, false, Optional.empty(), "int4");
               Column text = new Column("t", ColumnType.TEXT, true, Optional.empty(), "text");
               // two rows: [1, "a\"b"], [2, nil]
               byte[] rows = {
@@ -294,7 +301,8 @@ class McpRouteTest {
             Proxy.newProxyInstance(
                 McpRoute.Config.class.getClassLoader(),
                 new Class<?>[] {McpRoute.Config.class},
-                (proxy, method, arguments) -> method.getDefaultValue());
+                (proxy, method, arguments) ->
+                    method.getName().startsWith("stream_") ? 100L : method.getDefaultValue());
     return new McpRoute(
         access, tokens, catalog, unused(CatalogEditor.class), calls, audit, node, config);
   }
@@ -309,6 +317,7 @@ class McpRouteTest {
     int status;
     int answers;
     String text = "";
+    final StringBuilder events = new StringBuilder();
     Runnable gone = () -> {};
 
     @Override
@@ -382,7 +391,32 @@ class McpRouteTest {
 
     @Override
     public HttpStream stream(int code, String contentType) {
-      throw new UnsupportedOperationException();
+      status = code;
+      return new HttpStream() {
+        @Override
+        public CompletionStage<Void> write(byte[] bytes, int offset, int length) {
+          synchronized (events) {
+            events.append(new String(bytes, offset, length, StandardCharsets.UTF_8));
+          }
+          return CompletableFuture.completedFuture(null);
+        }
+
+        @Override
+        public void end() {
+          answers++;
+        }
+
+        @Override
+        public void abort() {
+          answers++;
+        }
+      };
+    }
+
+    String written() {
+      synchronized (events) {
+        return events.toString();
+      }
     }
 
     Map<String, Object> json() {
@@ -507,7 +541,7 @@ class McpRouteTest {
 
     assertThat(answer.text)
         .startsWith("{\"jsonrpc\":\"2.0\",\"id\":7,\"result\":{\"resultType\":\"complete\"")
-        .contains("\"rows\":[{\"n\":1,\"t\":\"a\\\"b\"},{\"n\":2,\"t\":null}],\"rowCount\":2")
+        .contains("\"rows\":[{\"id\":1,\"t\":\"a\\\"b\"},{\"id\":2,\"t\":null}],\"rowCount\":2")
         .contains("\"truncated\":false", "\"agent\":\"berlin\"");
     answer.json();
     assertThat(audited).hasSize(1);
@@ -548,13 +582,116 @@ class McpRouteTest {
         "tools/call",
         "\"name\":\"query_users\",\"arguments\":{\"limit\":2,\"cursor\":\"" + cursor + "\"}");
 
-    assertThat(called.get(1).sql()).endsWith("ORDER BY a.\"id\" LIMIT 3 OFFSET 2");
+    assertThat(called.get(1).sql()).endsWith("WHERE a.\"id\" > ? ORDER BY a.\"id\" LIMIT 3");
+    assertThat(called.get(1).parameters()).containsExactly(2L);
     assertThat(
             legacy(
                     "tools/call",
                     "\"name\":\"query_orders\",\"arguments\":{\"cursor\":\"" + cursor + "\"}")
                 .text)
         .contains("\"isError\":true");
+  }
+
+  @Test
+  void a_next_page_of_a_free_query_passes_over_what_was_there_before() {
+    String query = "\"name\":\"query\",\"arguments\":{\"sql\":\"select 1\",\"limit\":2";
+    Scripted first = legacy("tools/call", query + "}");
+    String cursor = first.text.replaceAll(".*\"nextCursor\":\"([^\"]+)\".*", "$1");
+
+    Scripted second = legacy("tools/call", query + ",\"cursor\":\"" + cursor + "\"}");
+
+    assertThat(called.get(1).maxRows()).isEqualTo(4);
+    assertThat(called.get(1).maxBytes()).isEqualTo(called.get(0).maxBytes() + 9);
+    assertThat(second.text).contains("\"rows\":[],\"rowCount\":0");
+  }
+
+  @Test
+  void a_call_that_takes_long_becomes_a_stream_of_events() {
+    hang = true;
+    Scripted slow = new Scripted();
+    slow.headers.put("accept", "application/json, text/event-stream");
+    Scripted deaf = new Scripted();
+    deaf.headers.put("accept", "application/json");
+    for (Scripted each : List.of(slow, deaf)) {
+      each.headers.put("x-api-key", "mcp_good");
+      each.body =
+          ("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/call\",\"params\":{\"name\":\"query_users\","
+                  + "\"_meta\":{\"progressToken\":\"p\"}}}")
+              .getBytes(StandardCharsets.UTF_8);
+      route.handle(each);
+    }
+
+    await()
+        .atMost(Duration.ofSeconds(5))
+        .until(() -> slow.written().split("notifications/progress", -1).length > 2);
+    sinks.forEach(sink -> sink.done(new QuerySummary(AgentId.random(), "berlin", 0, false, 5)));
+
+    assertThat(slow.answered).containsEntry("X-Accel-Buffering", "no");
+    assertThat(slow.written())
+        .startsWith(
+            "event: message\ndata: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/progress\"")
+        .contains("\"progressToken\":\"p\"", "\"id\":1,\"result\":")
+        .endsWith("}\n\n");
+    assertThat(slow.status).isEqualTo(200);
+    assertThat(deaf.text).contains("\"id\":1,\"result\":");
+  }
+
+  @Test
+  void a_cancellation_reaches_the_backend_that_runs_the_request() {
+    hang = true;
+    String session =
+        legacy("initialize", "\"protocolVersion\":\"2025-11-25\"").answered.get("Mcp-Session-Id");
+    legacy("tools/call", "\"name\":\"query_users\"", "mcp-session-id", session);
+    MemoryFleet fleet = new MemoryFleet();
+    route.bindBackplane(fleet.backplane());
+
+    fleet.tell(new Topic("mcp.cancelled"), session + " y");
+    assertThat(cancelled).isEmpty();
+    fleet.tell(new Topic("mcp.cancelled"), session + " x");
+
+    assertThat(cancelled).containsExactly("the client cancelled the request");
+    send(
+        "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/cancelled\",\"params\":{\"requestId\":\"z\"}}",
+        "mcp-session-id",
+        session);
+    assertThat(fleet.published).containsExactly(session + " z");
+  }
+
+  /** What a backplane tells, and is told. */
+  private static final class MemoryFleet {
+    final List<String> published = new ArrayList<>();
+    private Backplane.EventListener listener;
+
+    Backplane backplane() {
+      return (Backplane)
+          Proxy.newProxyInstance(
+              Backplane.class.getClassLoader(),
+              new Class<?>[] {Backplane.class},
+              (proxy, method, arguments) ->
+                  switch (method.getName()) {
+                    case "subscribe" -> {
+                      listener = (Backplane.EventListener) arguments[2];
+                      yield (Subscription) () -> {};
+                    }
+                    case "publish" -> {
+                      published.add(new String((byte[]) arguments[2], StandardCharsets.UTF_8));
+                      yield new CompletableFuture<>();
+                    }
+                    case "hashCode" -> 1;
+                    case "equals" -> proxy == arguments[0];
+                    default -> throw new UnsupportedOperationException(method.getName());
+                  });
+    }
+
+    void tell(Topic topic, String payload) {
+      listener.event(
+          new Event(
+              topic,
+              "k",
+              new NodeId("n-other"),
+              new Position("e", 0, 1),
+              payload.getBytes(StandardCharsets.UTF_8)));
+    }
   }
 
   @Test

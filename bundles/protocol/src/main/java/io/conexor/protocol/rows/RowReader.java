@@ -22,6 +22,7 @@ public final class RowReader {
   private final PackReader pack = new PackReader();
   private int values;
   private int valuesLeft;
+  private int rowStart;
 
   public RowReader() {}
 
@@ -44,9 +45,15 @@ public final class RowReader {
     if (pack.atEnd()) {
       return false;
     }
+    rowStart = pack.position();
     values = pack.array(MAX_VALUES);
     valuesLeft = values;
     return true;
+  }
+
+  /** Where the row begins, counted from the beginning of the batch. */
+  public int rowStart() {
+    return rowStart;
   }
 
   /** How many values the row has. */
