@@ -16,16 +16,11 @@ import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
+import java.sql.SQLTransientConnectionException;
 import java.sql.Statement;
 import java.time.Duration;
-import java.util.ArrayDeque;
-import java.util.Deque;
-import java.util.HashMap;
-import java.util.List;
 import java.util.Map;
-import java.util.concurrent.TimeUnit;
-import java.util.concurrent.locks.Condition;
-import java.util.concurrent.locks.ReentrantLock;
+import javax.sql.DataSource;
 import org.jspecify.annotations.Nullable;
 import org.osgi.service.component.annotations.Activate;
 import org.osgi.service.component.annotations.Component;
@@ -37,27 +32,17 @@ import org.slf4j.LoggerFactory;
 
 /** Routes work to the server that may do it, and sees it through a failover. */
 @Component(
-    service = {Database.class, HealthCheck.class},
+    service = {Database.class, HealthCheck.class, PostgresDatabase.class},
     configurationPid = PostgresDatabase.PID)
 @Designate(ocd = Settings.Config.class)
-public final class PostgresDatabase implements Database, HealthCheck {
+public final class PostgresDatabase implements Database, HealthCheck, AutoCloseable {
 
   static final String PID = "io.conexor.database";
 
   private static final Logger log = LoggerFactory.getLogger(PostgresDatabase.class);
 
-  /** Looks at the primary that are remembered, to tell how old what a replica has is. */
-  private static final int HISTORY = 3_000;
-
   private final Settings settings;
-  private final List<Server> servers;
-  private final ReentrantLock lock = new ReentrantLock();
-  private final Condition changed = lock.newCondition();
-  private int newestTimeline; // guarded by lock
-  private int present = -1; // index of the primary; guarded by lock
-
-  /** Where the primary was when; guarded by lock. */
-  private final Deque<long[]> history = new ArrayDeque<>();
+  private final Router router;
 
   @Activate
   public PostgresDatabase(
@@ -67,23 +52,35 @@ public final class PostgresDatabase implements Database, HealthCheck {
 
   PostgresDatabase(DatabaseEndpoints endpoints, Settings settings) {
     this.settings = settings;
-    this.servers =
-        endpoints.endpoints().stream()
-            .map(endpoint -> new Server(endpoints, endpoint, settings, this::looked))
-            .toList();
-    // INVARIANT: watches begin when the list is complete
-    servers.forEach(Server::start);
+    this.router = new Router(endpoints, settings);
+  }
+
+  /**
+   * For a program without OSGi.
+   *
+   * @param settings by key, as in the bundle's README; the rest has its default
+   */
+  public static PostgresDatabase open(DatabaseEndpoints endpoints, Map<String, String> settings) {
+    return new PostgresDatabase(endpoints, Settings.of(settings));
   }
 
   @Deactivate
-  void close() {
-    servers.forEach(Server::close);
-    lock.lock();
-    try {
-      changed.signalAll();
-    } finally {
-      lock.unlock();
-    }
+  @Override
+  public void close() {
+    router.close();
+  }
+
+  /** The same servers for code that knows JDBC only. */
+  public DataSource dataSource() {
+    return new RoutingSource(this);
+  }
+
+  Router router() {
+    return router;
+  }
+
+  Settings settings() {
+    return settings;
   }
 
   @Override
@@ -142,130 +139,23 @@ public final class PostgresDatabase implements Database, HealthCheck {
 
   @Override
   public Health check() {
-    Map<String, String> facts = new HashMap<>();
-    StringBuilder down = new StringBuilder();
-    for (Server server : servers) {
-      View view = server.view();
-      facts.put(server.toString(), view.role() + ", timeline " + view.timeline());
-      if (view.role() == View.Role.DOWN) {
-        down.append(down.isEmpty() ? "" : "; ").append(server).append(": ").append(view.why());
-      }
-    }
-    lock.lock();
-    try {
-      if (present < 0) {
-        // the backend still serves from its caches: the load balancer must not take it out
-        return Health.degraded("no PostgreSQL primary: changes get 503. " + down, facts);
-      }
-    } finally {
-      lock.unlock();
-    }
-    return down.isEmpty()
-        ? Health.healthy(facts)
-        : Health.degraded("PostgreSQL servers are down: " + down, facts);
-  }
-
-  private void looked() {
-    lock.lock();
-    try {
-      List<View> views = servers.stream().map(Server::view).toList();
-      for (View view : views) {
-        if (view.role() == View.Role.PRIMARY && view.timeline() > newestTimeline) {
-          newestTimeline = view.timeline();
-          history.clear();
-        }
-      }
-      int before = present;
-      present = View.primary(views, newestTimeline, before);
-      for (int i = 0; i < views.size(); i++) {
-        if (i != present
-            && views.get(i).role() == View.Role.PRIMARY
-            && views.get(i).timeline() < newestTimeline) {
-          servers.get(i).takeOut();
-        }
-      }
-      if (present >= 0) {
-        history.addLast(new long[] {System.nanoTime(), views.get(present).lsn()});
-        if (history.size() > HISTORY) {
-          history.removeFirst();
-        }
-      }
-      if (present != before) {
-        log.info("PostgreSQL primary: {}", present < 0 ? "none" : servers.get(present).toString());
-      }
-      changed.signalAll();
-    } finally {
-      lock.unlock();
-    }
-  }
-
-  private @Nullable Server primaryNow() {
-    lock.lock();
-    try {
-      return present < 0 ? null : servers.get(present);
-    } finally {
-      lock.unlock();
-    }
-  }
-
-  private Server awaitPrimary(Deadline deadline, @Nullable Throwable lastTrouble) {
-    lock.lock();
-    try {
-      while (present < 0) {
-        long left = deadline.remainingNanos();
-        if (left == 0) {
-          throw away("there is no PostgreSQL primary", lastTrouble);
-        }
-        changed.awaitNanos(left);
-      }
-      return servers.get(present);
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-      throw away("interrupted while waiting for a PostgreSQL primary", e);
-    } finally {
-      lock.unlock();
-    }
-  }
-
-  /** Waits for news from the watches, a moment at most. */
-  // every caller is a loop that looks again; waking early costs one more look
-  @SuppressWarnings("WaitNotInLoop")
-  private void pause(Deadline deadline) {
-    lock.lock();
-    try {
-      changed.awaitNanos(Math.min(deadline.remainingNanos(), TimeUnit.MILLISECONDS.toNanos(25)));
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-      throw away("interrupted while waiting for PostgreSQL", e);
-    } finally {
-      lock.unlock();
-    }
-  }
-
-  private static ConexorException away(String why, @Nullable Throwable cause) {
-    return new ConexorException(
-        Blame.DEPENDENCY,
-        Applied.NO,
-        "database_unavailable",
-        why + "; nothing was changed, try again",
-        cause,
-        Duration.ofSeconds(1));
+    return router.health();
   }
 
   private <T> Written<T> write(String scope, Deadline deadline, SqlWork<T> work) {
     SQLException trouble = null;
     while (true) {
-      Server server = awaitPrimary(deadline, trouble);
+      Server server = router.awaitPrimary(deadline, trouble);
       if (deadline.passed()) {
-        throw away("PostgreSQL did not take the write in time", trouble);
+        throw late("PostgreSQL did not take the write in time", trouble, server.writes());
       }
       Connection connection;
       try {
-        connection = server.borrow();
+        connection = server.borrow(server.writes(), false);
       } catch (SQLException e) {
         trouble = e;
         server.poke();
-        pause(deadline);
+        router.pause(deadline, 25);
         continue;
       }
       boolean broken = true;
@@ -273,25 +163,30 @@ public final class PostgresDatabase implements Database, HealthCheck {
       Settlement.Begun begun;
       T value;
       try {
+        Dialer.Facts facts = server.writes().facts(connection);
+        refuseStale(facts.wasStandby, facts.life == 0 ? Integer.MAX_VALUE : facts.timeline);
         begun = begin(connection, scope, deadline);
+        refuseStale(false, begun.timeline());
         value = work.run(connection);
+        refuseStale(false, begun.timeline());
         keep = true;
       } catch (SQLException e) {
         trouble = e;
         if (isTransient(e)) {
           if (isServers(e)) {
             server.poke();
+            router.pause(deadline, 5);
           } else {
             broken = !rolledBack(connection);
           }
           if (deadline.passed()) {
-            throw away("PostgreSQL did not take the write in time", e);
+            throw Router.away("PostgreSQL did not take the write in time", e);
           }
           continue;
         }
         broken = !rolledBack(connection);
         if ("57014".equals(e.getSQLState())) {
-          throw away("PostgreSQL did not take the write in time", e);
+          throw Router.away("PostgreSQL did not take the write in time", e);
         }
         throw new SqlFailedException(e);
       } catch (RuntimeException e) {
@@ -299,7 +194,7 @@ public final class PostgresDatabase implements Database, HealthCheck {
         throw e;
       } finally {
         if (!keep) {
-          server.giveBack(connection, broken);
+          server.writes().giveBack(connection, broken);
         }
       }
       CommitToken token;
@@ -307,6 +202,12 @@ public final class PostgresDatabase implements Database, HealthCheck {
       try {
         token = commit(connection, begun);
         broken = false;
+        if (router.isStale(begun.timeline())) {
+          // a stale primary said yes: what counts is what the new one knows of it
+          broken = true;
+          token =
+              settle(begun, deadline, new SQLException("committed on a stale primary", "08007"));
+        }
       } catch (SQLException e) {
         trouble = e;
         if (!isServers(e)) {
@@ -319,7 +220,7 @@ public final class PostgresDatabase implements Database, HealthCheck {
         server.poke();
         token = settle(begun, deadline, e);
       } finally {
-        server.giveBack(connection, broken);
+        server.writes().giveBack(connection, broken);
       }
       if (token != null) {
         return new Written<>(value, token);
@@ -327,14 +228,30 @@ public final class PostgresDatabase implements Database, HealthCheck {
     }
   }
 
+  private void refuseStale(boolean wasStandby, int timeline) throws SQLException {
+    if (wasStandby || router.isStale(timeline)) {
+      throw new SQLException("the connection is not to the primary any more", "25006");
+    }
+  }
+
+  private ConexorException late(String why, @Nullable SQLException trouble, Lane lane) {
+    if (trouble instanceof SQLTransientConnectionException
+        && lane.atWork() >= settings.poolSize()) {
+      return new ConexorException(
+          Blame.CAPACITY,
+          Applied.NO,
+          "database_busy",
+          "all " + settings.poolSize() + " connections to PostgreSQL are in use; try again later",
+          trouble,
+          Duration.ofSeconds(1));
+    }
+    return Router.away(why, trouble);
+  }
+
   /** One round trip: the tenant, the time limit, the role, and what settling would need. */
   private static Settlement.Begun begin(Connection connection, String scope, Deadline deadline)
       throws SQLException {
-    long left = Math.max(1, deadline.remaining().toMillis());
-    connection.setNetworkTimeout(Runnable::run, (int) Math.min(Integer.MAX_VALUE, left + 200));
-    if (connection.isReadOnly()) {
-      connection.setReadOnly(false);
-    }
+    long left = limitSocket(connection, deadline);
     try (PreparedStatement statement =
         connection.prepareStatement(
             "select set_config('conexor.org', ?, true), set_config('statement_timeout', ?, true),"
@@ -353,13 +270,22 @@ public final class PostgresDatabase implements Database, HealthCheck {
     }
   }
 
+  private static long limitSocket(Connection connection, Deadline deadline) throws SQLException {
+    long left = Math.max(1, deadline.remaining().toMillis());
+    connection.setNetworkTimeout(Runnable::run, (int) Math.min(Integer.MAX_VALUE, left + 200));
+    return left;
+  }
+
   /** Commits and learns the position, in one round trip. */
   private static CommitToken commit(Connection connection, Settlement.Begun begun)
       throws SQLException {
     try (Statement statement = connection.createStatement()) {
+      // A statement timeout would end the wait for the synchronous standby, and PostgreSQL would
+      // report a commit that only the primary has. So nothing but the socket limits a commit.
       boolean rows =
           statement.execute(
-              "commit; select pg_wal_lsn_diff(pg_current_wal_flush_lsn(), '0/0')::bigint,"
+              "set local statement_timeout = 0; commit;"
+                  + " select pg_wal_lsn_diff(pg_current_wal_flush_lsn(), '0/0')::bigint,"
                   + " pg_xact_status('"
                   + begun.xid()
                   + "'::xid8)");
@@ -384,14 +310,13 @@ public final class PostgresDatabase implements Database, HealthCheck {
   private @Nullable CommitToken settle(
       Settlement.Begun begun, Deadline deadline, SQLException cause) {
     while (!deadline.passed()) {
-      Server server = primaryNow();
+      Server server = router.primaryNow();
       if (server != null) {
         Connection connection = null;
         boolean broken = true;
         try {
-          connection = server.borrow();
-          connection.setNetworkTimeout(
-              Runnable::run, (int) Math.max(50, deadline.remaining().toMillis()));
+          connection = server.borrow(server.writes(), false);
+          limitSocket(connection, deadline);
           try (Statement statement = connection.createStatement();
               ResultSet row =
                   statement.executeQuery(
@@ -408,9 +333,12 @@ public final class PostgresDatabase implements Database, HealthCheck {
             long recovery = row.getLong(3);
             Long ended = row.wasNull() ? null : Long.valueOf(recovery);
             int timeline = row.getInt(2);
-            Settlement settlement = Settlement.of(begun, row.getString(1), timeline, ended);
+            broken = router.isStale(timeline);
+            Settlement settlement =
+                broken
+                    ? Settlement.UNDECIDED
+                    : Settlement.of(begun, row.getString(1), timeline, ended);
             log.info("a commit without an answer was settled: {}", settlement);
-            broken = false;
             if (settlement == Settlement.COMMITTED) {
               return new CommitToken(timeline, row.getLong(4));
             }
@@ -427,11 +355,11 @@ public final class PostgresDatabase implements Database, HealthCheck {
         } finally {
           if (connection != null) {
             broken = broken || !rolledBack(connection);
-            server.giveBack(connection, broken);
+            server.writes().giveBack(connection, broken);
           }
         }
       }
-      pause(deadline);
+      router.pause(deadline, 25);
     }
     throw new ConexorException(
         Blame.DEPENDENCY,
@@ -443,28 +371,32 @@ public final class PostgresDatabase implements Database, HealthCheck {
 
   private <T> T read(String scope, Consistency consistency, Deadline deadline, SqlWork<T> work) {
     SQLException trouble = null;
-    boolean replicaBehind = false;
+    long without = 0;
     while (true) {
+      Router.Choice choice = router.choose(consistency, without);
       if (deadline.passed()) {
-        throw away("PostgreSQL did not answer in time", trouble);
+        throw choice == null
+            ? Router.away("no PostgreSQL server can answer", trouble)
+            : late("PostgreSQL did not answer in time", trouble, choice.server().reads());
       }
-      Server server = replicaBehind ? null : replica(consistency);
-      CommitToken needed =
-          server != null && consistency instanceof Consistency.Session session
-              ? session.token()
-              : CommitToken.NONE;
-      boolean onReplica = server != null;
-      if (server == null) {
-        server = awaitPrimary(deadline, trouble);
+      if (choice == null) {
+        // those that were tried in vain may be better now
+        router.pause(deadline, without == 0 ? 25 : 5);
+        without = 0;
+        continue;
       }
+      Server server = choice.server();
+      Lane lane = server.reads();
       Connection connection = null;
       boolean broken = true;
       boolean begun = false;
       try {
-        connection = server.borrow();
-        if (!beginRead(connection, scope, deadline, onReplica, needed)) {
+        connection = server.borrow(lane, !(consistency instanceof Consistency.Strong));
+        // at most twice what is left, so that the same limit fits many
+        long limit = Long.highestOneBit(Math.max(1, deadline.remaining().toMillis())) * 2;
+        if (!isFit(connection, lane, scope, deadline, limit, choice)) {
           broken = !rolledBack(connection);
-          replicaBehind = true;
+          without |= router.bit(server);
           continue;
         }
         begun = true;
@@ -477,15 +409,17 @@ public final class PostgresDatabase implements Database, HealthCheck {
         boolean wrote = begun && "25006".equals(e.getSQLState());
         if (!wrote && (connection == null || isServers(e))) {
           server.poke();
-          pause(deadline);
+          without |= router.bit(server);
           continue;
         }
         broken = connection == null || !rolledBack(connection);
         if (isTransient(e) && !wrote) {
+          // on a replica: replay was in the way
+          without |= choice.isReplica() ? router.bit(server) : 0;
           continue;
         }
         if ("57014".equals(e.getSQLState())) {
-          throw away("PostgreSQL did not answer in time", e);
+          throw Router.away("PostgreSQL did not answer in time", e);
         }
         throw new SqlFailedException(e);
       } catch (RuntimeException e) {
@@ -493,95 +427,103 @@ public final class PostgresDatabase implements Database, HealthCheck {
         throw e;
       } finally {
         if (connection != null) {
-          server.giveBack(connection, broken);
+          lane.giveBack(connection, broken);
         }
       }
     }
   }
 
-  /** False when the server is not, or no longer, fresh enough or in the role it was chosen for. */
-  private boolean beginRead(
-      Connection connection, String scope, Deadline deadline, boolean onReplica, CommitToken needed)
+  /**
+   * Makes a connection ready for a read, without asking the server anything in the usual case: that
+   * it is a primary's or how far a replica is follows from what is known of the connection and the
+   * last look; the tenant and the time limit are often those of the last borrower.
+   *
+   * @param limit milliseconds a statement may take; 0 = any
+   * @return false when the server is not fresh enough
+   * @throws SQLException 25006 when it has not got the role it was chosen for
+   */
+  boolean isFit(
+      Connection connection,
+      Lane lane,
+      String scope,
+      Deadline deadline,
+      long limit,
+      Router.Choice choice)
       throws SQLException {
-    long left = Math.max(1, deadline.remaining().toMillis());
-    connection.setNetworkTimeout(Runnable::run, (int) Math.min(Integer.MAX_VALUE, left + 200));
-    if (!connection.isReadOnly()) {
-      connection.setReadOnly(true);
+    long left = limitSocket(connection, deadline);
+    if (settings.transactionPooling()) {
+      return isFitBehindPooler(connection, scope, left, choice);
     }
+    Dialer.Facts facts = lane.facts(connection);
+    if (!choice.isReplica()) {
+      refuseStale(facts.wasStandby, facts.timeline);
+    }
+    boolean isProven = !choice.isReplica() || choice.isProven(facts.life);
+    if (isProven && scope.equals(facts.scope) && limit == facts.statementLimitMillis) {
+      return true;
+    }
+    connection.setAutoCommit(true);
+    facts.scope = null;
+    try (PreparedStatement statement =
+        connection.prepareStatement(
+            "select set_config('conexor.org', ?, false),"
+                + " set_config('statement_timeout', ?, false)")) {
+      statement.setString(1, scope);
+      statement.setString(2, Long.toString(limit));
+      statement.executeQuery().close();
+    }
+    facts.scope = scope;
+    facts.statementLimitMillis = limit;
+    boolean isFresh = isProven || catchesUp(connection, choice);
+    connection.setAutoCommit(false);
+    return isFresh;
+  }
+
+  private boolean catchesUp(Connection connection, Router.Choice choice) throws SQLException {
     long giveUp = System.nanoTime() + settings.replicaWait().toNanos();
     while (true) {
-      try (PreparedStatement statement =
-          connection.prepareStatement(
-              "select set_config('conexor.org', ?, true), set_config('statement_timeout', ?, true),"
-                  + " pg_is_in_recovery(), coalesce("
-                  + Server.LSN
-                  + ", 0)")) {
-        statement.setString(1, scope);
-        statement.setString(2, Long.toString(left));
-        try (ResultSet row = statement.executeQuery()) {
-          row.next();
-          boolean isReplica = row.getBoolean(3);
-          if (!onReplica) {
-            if (isReplica) {
-              throw new SQLException("the primary was demoted", "25006");
-            }
-            return true;
-          }
-          if (!isReplica || Long.compareUnsigned(row.getLong(4), needed.lsn()) >= 0) {
-            return true;
-          }
+      try (Statement statement = connection.createStatement();
+          ResultSet row =
+              statement.executeQuery(
+                  "select " + Server.TIMELINE + ", coalesce(" + Server.LSN + ", 0)")) {
+        row.next();
+        if (row.getInt(1) >= choice.timeline()
+            && Long.compareUnsigned(row.getLong(2), choice.needed()) >= 0) {
+          return true;
         }
       }
-      // INVARIANT: no statement of the work has run, so a new snapshot costs nothing
-      connection.rollback();
       if (System.nanoTime() - giveUp > 0) {
         return false;
       }
-      pause(Deadline.in(Duration.ofMillis(5)));
+      router.pause(Deadline.in(Duration.ofMillis(2)), 2);
     }
   }
 
-  /** A replica good enough, the least busy and nearest; null = the primary has to do it. */
-  private @Nullable Server replica(Consistency consistency) {
-    if (consistency instanceof Consistency.Strong) {
-      return null;
-    }
-    lock.lock();
-    try {
-      Server best = null;
-      double bestCost = Double.MAX_VALUE;
-      for (Server server : servers) {
-        View view = server.view();
-        if (view.role() != View.Role.REPLICA) {
-          continue;
+  /** Each transaction may be on another server: all is asked and set inside it. */
+  private boolean isFitBehindPooler(
+      Connection connection, String scope, long left, Router.Choice choice) throws SQLException {
+    connection.setReadOnly(true);
+    try (PreparedStatement statement =
+        connection.prepareStatement(
+            "select set_config('conexor.org', ?, true), set_config('statement_timeout', ?, true),"
+                + " pg_is_in_recovery(), "
+                + Server.TIMELINE
+                + ", coalesce("
+                + Server.LSN
+                + ", 0)")) {
+      statement.setString(1, scope);
+      statement.setString(2, Long.toString(left));
+      try (ResultSet row = statement.executeQuery()) {
+        row.next();
+        int timeline = row.getInt(4);
+        if (!choice.isReplica()) {
+          refuseStale(row.getBoolean(3), timeline);
+          return true;
         }
-        boolean fresh =
-            consistency instanceof Consistency.Session session
-                ? view.timeline() >= session.token().timeline()
-                : consistency instanceof Consistency.Eventual eventual
-                    && lagNanos(view.lsn()) <= eventual.maxLag().toNanos();
-        double cost = (1.0 + server.inUse()) * view.latencyNanos();
-        if (fresh && cost < bestCost) {
-          best = server;
-          bestCost = cost;
-        }
-      }
-      return best;
-    } finally {
-      lock.unlock();
-    }
-  }
-
-  /** Since when the replica has not seen what the primary had; on this machine's clock alone. */
-  private long lagNanos(long lsn) {
-    long now = System.nanoTime();
-    for (var it = history.descendingIterator(); it.hasNext(); ) {
-      long[] then = it.next();
-      if (Long.compareUnsigned(then[1], lsn) <= 0) {
-        return now - then[0];
+        return timeline >= choice.timeline()
+            && Long.compareUnsigned(row.getLong(5), choice.needed()) >= 0;
       }
     }
-    return Long.MAX_VALUE;
   }
 
   private static boolean rolledBack(Connection connection) {

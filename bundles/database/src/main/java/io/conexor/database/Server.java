@@ -1,22 +1,22 @@
 package io.conexor.database;
 
-import com.zaxxer.hikari.HikariConfig;
-import com.zaxxer.hikari.HikariDataSource;
 import io.conexor.api.database.DatabaseEndpoints;
 import java.sql.Connection;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
-import java.util.Set;
-import java.util.concurrent.ConcurrentHashMap;
+import java.time.Duration;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
-import org.postgresql.ds.PGSimpleDataSource;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
-/** One server: its pool, and the thread that watches it over a connection of its own. */
+/**
+ * One server: a lane of connections for writes and one for reads, and the thread that watches it
+ * over a connection of its own.
+ */
 final class Server implements AutoCloseable {
 
   private static final Logger log = LoggerFactory.getLogger(Server.class);
@@ -32,37 +32,53 @@ final class Server implements AutoCloseable {
       "pg_wal_lsn_diff(case when pg_is_in_recovery() then pg_last_wal_replay_lsn()"
           + " else pg_current_wal_lsn() end, '0/0')::bigint";
 
+  /** See {@link View#life}. */
+  static final String LIFE = "(extract(epoch from pg_postmaster_start_time()) * 1000000)::bigint";
+
   private final DatabaseEndpoints.Endpoint endpoint;
   private final Settings settings;
-  private final HikariDataSource pool;
-  private final PGSimpleDataSource watchSource;
-  private final Runnable onChange;
-  private final Set<Connection> inUse = ConcurrentHashMap.newKeySet();
+  private final Lane writes;
+  private final Lane reads;
+  private final Dialer watchDialer;
+  private final Consumer<Server> onLook;
   private final Semaphore poke = new Semaphore(0);
   private final Thread watcher;
   private volatile boolean closed;
   private volatile View view = View.down("not looked at yet"); // written by the watcher
+
+  /** It has not answered the last look, or somebody had trouble. Written by the watcher. */
+  private volatile boolean suspect;
+
+  /** Written under the router's lock. */
+  volatile boolean inRotation = true;
+
+  volatile long lagNanos;
+  volatile long lagBytes;
+
   private @Nullable Connection watch; // of the watcher
 
   Server(
       DatabaseEndpoints where,
       DatabaseEndpoints.Endpoint endpoint,
       Settings settings,
-      Runnable onChange) {
+      Consumer<Server> onLook) {
     this.endpoint = endpoint;
     this.settings = settings;
-    this.onChange = onChange;
-    this.watchSource = source(where, endpoint, settings);
-    HikariConfig config = new HikariConfig();
-    config.setPoolName("conexor-database-" + endpoint);
-    config.setDataSource(source(where, endpoint, settings));
-    config.setAutoCommit(false);
-    config.setMaximumPoolSize(settings.poolSize());
-    config.setMinimumIdle(0);
-    config.setInitializationFailTimeout(-1);
-    config.setConnectionTimeout(settings.connectTimeout().toMillis());
-    config.setValidationTimeout(250);
-    this.pool = new HikariDataSource(config);
+    this.onLook = onLook;
+    this.watchDialer = new Dialer(where, endpoint, settings, Dialer.Purpose.WATCH);
+    this.writes =
+        new Lane(
+            "conexor-write-" + endpoint,
+            new Dialer(where, endpoint, settings, Dialer.Purpose.WRITE),
+            settings.poolSize(),
+            settings.connectTimeout());
+    this.reads =
+        new Lane(
+            "conexor-read-" + endpoint,
+            new Dialer(where, endpoint, settings, Dialer.Purpose.READ),
+            settings.poolSize(),
+            // another server may do it: waiting here long would be a pity
+            Duration.ofMillis(Math.max(250, settings.connectTimeout().toMillis() / 4)));
     watcher = new Thread(this::watch, "conexor-database-watch-" + endpoint);
     watcher.setDaemon(true);
   }
@@ -71,55 +87,38 @@ final class Server implements AutoCloseable {
     watcher.start();
   }
 
-  private static PGSimpleDataSource source(
-      DatabaseEndpoints where, DatabaseEndpoints.Endpoint endpoint, Settings settings) {
-    PGSimpleDataSource source = new PGSimpleDataSource();
-    source.setServerNames(new String[] {endpoint.host()});
-    source.setPortNumbers(new int[] {endpoint.port()});
-    source.setDatabaseName(where.database());
-    source.setUser(where.user());
-    source.setPassword(where.password().reveal());
-    int seconds = (int) Math.max(1, settings.connectTimeout().toSeconds());
-    source.setConnectTimeout(seconds);
-    source.setLoginTimeout(seconds);
-    source.setTcpKeepAlive(true);
-    source.setApplicationName("conexor");
-    if (settings.transactionPooling()) {
-      // the pooler gives each transaction another server connection: nothing may be prepared there
-      source.setPrepareThreshold(0);
-    }
-    return source;
-  }
-
   View view() {
     return view;
   }
 
-  int inUse() {
-    return inUse.size();
+  boolean isSuspect() {
+    return suspect;
   }
 
-  Connection borrow() throws SQLException {
-    Connection connection = pool.getConnection();
-    inUse.add(connection);
-    if (view.role() == View.Role.DOWN) {
-      // INVARIANT: added before the look, so either this or takeOut sees the other
-      giveBack(connection, true);
+  DatabaseEndpoints.Endpoint endpoint() {
+    return endpoint;
+  }
+
+  Lane writes() {
+    return writes;
+  }
+
+  Lane reads() {
+    return reads;
+  }
+
+  int atWork() {
+    return writes.atWork() + reads.atWork();
+  }
+
+  Connection borrow(Lane lane, boolean movable) throws SQLException {
+    Connection connection = lane.borrow(movable);
+    if (view.role() == View.Role.DOWN || (movable && suspect)) {
+      // INVARIANT: counted as at work before the look, so either this or abort sees the other
+      lane.giveBack(connection, true);
       throw new SQLException(endpoint + " went down", "08006");
     }
     return connection;
-  }
-
-  void giveBack(Connection connection, boolean broken) {
-    inUse.remove(connection);
-    if (broken) {
-      pool.evictConnection(connection);
-    }
-    try {
-      connection.close();
-    } catch (SQLException e) {
-      log.debug("closing a connection to {} failed", endpoint, e);
-    }
   }
 
   /** Look now: somebody had trouble. */
@@ -151,19 +150,24 @@ final class Server implements AutoCloseable {
   private void look() {
     View next;
     try {
-      next = ask();
+      next = ask(settings.suspectAfter());
     } catch (SQLException first) {
       dropWatch();
+      // one failure may be the connection's; two in a row are the server's. Reads that another
+      // server can do do not wait to find out
+      suspect = true;
+      reads.abort(true);
+      onLook.accept(this);
       try {
-        // one failure may be the connection's; two in a row are the server's
-        next = ask();
+        next = ask(settings.watchTimeout());
       } catch (SQLException second) {
         dropWatch();
-        next = View.down(String.valueOf(second.getMessage()));
+        next = View.down(reason(second));
       }
     }
     View before = view;
     view = next;
+    suspect = next.role() == View.Role.DOWN;
     if (before.role() != next.role()) {
       log.info(
           "PostgreSQL {} {} -> {}{}",
@@ -171,42 +175,60 @@ final class Server implements AutoCloseable {
           before.role(),
           next.role(),
           next.role() == View.Role.DOWN ? ": " + next.why() : ", timeline " + next.timeline());
+      if (before.role() == View.Role.REPLICA && next.role() == View.Role.PRIMARY) {
+        // promoted: what reads there reads on
+        reads.evict();
+        writes.evict();
+      } else if (before.role() != View.Role.DOWN) {
+        takeOut();
+      }
     }
-    if (before.role() != View.Role.DOWN && before.role() != next.role()) {
-      takeOut();
+    onLook.accept(this);
+  }
+
+  /** With the cause that the driver hides behind "the connection attempt failed". */
+  private static String reason(Throwable failure) {
+    Throwable deepest = failure;
+    while (deepest.getCause() != null) {
+      deepest = deepest.getCause();
     }
-    onChange.run();
+    return deepest == failure
+        ? String.valueOf(failure.getMessage())
+        : failure.getMessage() + " (" + deepest.getMessage() + ")";
   }
 
   /** Aborts what is under way and evicts the rest. */
   void takeOut() {
-    pool.getHikariPoolMXBean().softEvictConnections();
-    for (Connection connection : inUse) {
-      try {
-        connection.abort(Runnable::run);
-      } catch (SQLException | RuntimeException e) {
-        log.debug("aborting a connection to {} failed", endpoint, e);
-      }
-    }
+    writes.evict();
+    reads.evict();
+    writes.abort(false);
+    reads.abort(false);
   }
 
-  private View ask() throws SQLException {
+  private View ask(Duration limit) throws SQLException {
     long start = System.nanoTime();
     Connection connection = watch;
     if (connection == null) {
-      connection = watchSource.getConnection();
-      connection.setNetworkTimeout(Runnable::run, (int) settings.watchTimeout().toMillis());
+      connection = watchDialer.getConnection();
       watch = connection;
     }
+    connection.setNetworkTimeout(Runnable::run, (int) limit.toMillis());
     try (Statement statement = connection.createStatement();
         ResultSet row =
             statement.executeQuery(
-                "select pg_is_in_recovery(), " + TIMELINE + ", coalesce(" + LSN + ", 0)")) {
+                "select pg_is_in_recovery(), "
+                    + TIMELINE
+                    + ", coalesce("
+                    + LSN
+                    + ", 0), "
+                    + LIFE)) {
       row.next();
       return new View(
           row.getBoolean(1) ? View.Role.REPLICA : View.Role.PRIMARY,
           row.getInt(2),
           row.getLong(3),
+          row.getLong(4),
+          start,
           System.nanoTime() - start,
           "");
     }
@@ -228,8 +250,8 @@ final class Server implements AutoCloseable {
   public void close() {
     closed = true;
     poke.release();
-    takeOut();
-    pool.close();
+    writes.close();
+    reads.close();
   }
 
   @Override

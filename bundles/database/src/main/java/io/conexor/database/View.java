@@ -4,10 +4,13 @@ package io.conexor.database;
  * One server as last seen.
  *
  * @param lsn written (primary) or replayed (replica)
- * @param latencyNanos of the last watch
+ * @param life when this run of the server began; a position never goes back within one life
+ * @param atNanos when the look began
+ * @param latencyNanos of the look
  * @param why what is wrong when it is down
  */
-record View(Role role, int timeline, long lsn, long latencyNanos, String why) {
+record View(
+    Role role, int timeline, long lsn, long life, long atNanos, long latencyNanos, String why) {
 
   enum Role {
     PRIMARY,
@@ -16,7 +19,7 @@ record View(Role role, int timeline, long lsn, long latencyNanos, String why) {
   }
 
   static View down(String why) {
-    return new View(Role.DOWN, 0, 0, 0, why);
+    return new View(Role.DOWN, 0, 0, 0, 0, 0, why);
   }
 
   /**

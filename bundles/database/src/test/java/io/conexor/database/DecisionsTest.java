@@ -11,12 +11,13 @@ class DecisionsTest {
 
   @Test
   void a_stale_primary_is_never_chosen() {
-    View stale = new View(View.Role.PRIMARY, 3, 9_000, 1, "");
-    View newer = new View(View.Role.PRIMARY, 4, 10, 1, "");
+    View stale = new View(View.Role.PRIMARY, 3, 9_000, 1, 1, 1, "");
+    View newer = new View(View.Role.PRIMARY, 4, 10, 1, 1, 1, "");
 
     assertThat(View.primary(List.of(stale, newer), 4, 0)).isEqualTo(1);
     assertThat(View.primary(List.of(stale, View.down("x")), 4, 1)).isEqualTo(-1);
-    assertThat(View.primary(List.of(new View(View.Role.REPLICA, 4, 1, 1, "")), 4, 0)).isEqualTo(-1);
+    assertThat(View.primary(List.of(new View(View.Role.REPLICA, 4, 1, 1, 1, 1, "")), 4, 0))
+        .isEqualTo(-1);
   }
 
   @Test

@@ -19,6 +19,7 @@ import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.time.Duration;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
@@ -70,13 +71,7 @@ class PostgresDatabaseTest {
                 return new Secret("none");
               }
             },
-            new Settings(
-                4,
-                Duration.ofMillis(50),
-                Duration.ofMillis(400),
-                Duration.ofMillis(1_000),
-                Duration.ofMillis(20),
-                false));
+            Settings.of(Map.of("pool.size", "4", "watch.interval.ms", "50")));
   }
 
   @AfterEach

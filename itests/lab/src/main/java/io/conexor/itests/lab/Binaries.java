@@ -4,6 +4,8 @@ import java.io.File;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.TimeUnit;
@@ -12,13 +14,20 @@ import org.opentest4j.TestAbortedException;
 /** Finds the programs the lab starts, and installs their Debian packages where it may. */
 public final class Binaries {
 
+  /** What a program comes with, and what else it needs. */
   private static final Map<String, String> PACKAGES =
-      Map.of(
-          "redis-server", "redis-server",
-          "redis-cli", "redis-tools",
-          "redis-sentinel", "redis-sentinel",
-          "haproxy", "haproxy",
-          "ip", "iproute2");
+      Map.ofEntries(
+          Map.entry("redis-server", "redis-server"),
+          Map.entry("redis-cli", "redis-tools"),
+          Map.entry("redis-sentinel", "redis-sentinel"),
+          Map.entry("haproxy", "haproxy"),
+          Map.entry("ip", "iproute2"),
+          Map.entry("postgres", "postgresql-15"),
+          Map.entry("patroni", "patroni python3-etcd"),
+          Map.entry("etcd", "etcd-server"),
+          Map.entry("etcdctl", "etcd-client"),
+          Map.entry("pgbouncer", "pgbouncer"),
+          Map.entry("repmgr", "repmgr postgresql-15-repmgr"));
 
   private Binaries() {}
 
@@ -49,7 +58,9 @@ public final class Binaries {
   }
 
   private static Optional<Path> find(String program) {
-    String path = System.getenv().getOrDefault("PATH", "") + ":/usr/sbin:/sbin:/usr/bin";
+    String path =
+        System.getenv().getOrDefault("PATH", "")
+            + ":/usr/sbin:/sbin:/usr/bin:/usr/lib/postgresql/15/bin";
     for (String directory : path.split(File.pathSeparator)) {
       Path candidate = Path.of(directory, program);
       if (Files.isExecutable(candidate)) {
@@ -71,7 +82,10 @@ public final class Binaries {
         }
       }
       run("apt-get", "update", "-q");
-      run("apt-get", "install", "-y", "-q", "--no-install-recommends", debianPackage);
+      List<String> install =
+          new ArrayList<>(List.of("apt-get", "install", "-y", "-q", "--no-install-recommends"));
+      install.addAll(List.of(debianPackage.split(" ")));
+      run(install.toArray(new String[0]));
     } catch (IOException e) {
       // What is still missing is reported by name.
     } catch (InterruptedException e) {

@@ -19,7 +19,8 @@ public final class LabProcess implements AutoCloseable {
   private final Path log;
   private @Nullable Process process;
 
-  LabProcess(String name, Path directory, List<String> command) {
+  /** Not started yet; its output goes to {@code name.log} in the directory. */
+  public LabProcess(String name, Path directory, List<String> command) {
     this.name = name;
     this.command = List.copyOf(command);
     this.log = directory.resolve(name + ".log");
@@ -69,6 +70,11 @@ public final class LabProcess implements AutoCloseable {
   /** SIGCONT. */
   public void thaw() {
     signal(running(), "CONT");
+  }
+
+  /** Of the running process. */
+  public long pid() {
+    return running().pid();
   }
 
   /** What it has printed. */

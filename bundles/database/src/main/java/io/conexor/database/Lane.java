@@ -1,0 +1,106 @@
+package io.conexor.database;
+
+import com.zaxxer.hikari.HikariConfig;
+import com.zaxxer.hikari.HikariDataSource;
+import com.zaxxer.hikari.HikariPoolMXBean;
+import java.sql.Connection;
+import java.sql.SQLException;
+import java.time.Duration;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/** The pooled connections to one server for one purpose, and which of them are at work. */
+final class Lane implements AutoCloseable {
+
+  private static final Logger log = LoggerFactory.getLogger(Lane.class);
+
+  private final Dialer dialer;
+  private final HikariDataSource pool;
+
+  /** At work; true = could be done by another server as well. */
+  private final Map<Connection, Boolean> atWork = new ConcurrentHashMap<>();
+
+  Lane(String name, Dialer dialer, int size, Duration wait) {
+    this.dialer = dialer;
+    HikariConfig config = new HikariConfig();
+    config.setPoolName(name);
+    config.setDataSource(dialer);
+    config.setAutoCommit(false);
+    config.setMaximumPoolSize(size);
+    config.setMinimumIdle(0);
+    config.setInitializationFailTimeout(-1);
+    config.setConnectionTimeout(wait.toMillis());
+    config.setValidationTimeout(250);
+    this.pool = new HikariDataSource(config);
+  }
+
+  Connection borrow(boolean movable) throws SQLException {
+    Connection connection = pool.getConnection();
+    atWork.put(connection, movable);
+    return connection;
+  }
+
+  Dialer.Facts facts(Connection connection) throws SQLException {
+    return dialer.facts(connection);
+  }
+
+  void giveBack(Connection connection, boolean broken) {
+    atWork.remove(connection);
+    if (broken) {
+      pool.evictConnection(connection);
+    }
+    try {
+      connection.close();
+    } catch (SQLException | RuntimeException e) {
+      // HikariCP 7.1 throws a NullPointerException for one that another thread has aborted
+      log.debug("closing {} failed", connection, e);
+    }
+  }
+
+  int atWork() {
+    return atWork.size();
+  }
+
+  /** Connections at work, idle, and threads waiting for one. */
+  String gauges() {
+    HikariPoolMXBean bean = pool.getHikariPoolMXBean();
+    return bean == null
+        ? "0/0/0"
+        : bean.getActiveConnections()
+            + "/"
+            + bean.getIdleConnections()
+            + "/"
+            + bean.getThreadsAwaitingConnection();
+  }
+
+  /** Nothing idle is used again; what is at work goes on and is closed afterwards. */
+  void evict() {
+    HikariPoolMXBean bean = pool.getHikariPoolMXBean();
+    if (bean != null) {
+      bean.softEvictConnections();
+    }
+  }
+
+  /** Ends what is at work, at once: the sockets are closed. */
+  void abort(boolean movableOnly) {
+    atWork.forEach(
+        (connection, movable) -> {
+          if (movable || !movableOnly) {
+            try {
+              connection.abort(Runnable::run);
+            } catch (SQLException | RuntimeException e) {
+              log.debug("aborting {} failed", connection, e);
+            }
+          }
+        });
+  }
+
+  @Override
+  public void close() {
+    evict();
+    abort(false);
+    pool.close();
+  }
+}
