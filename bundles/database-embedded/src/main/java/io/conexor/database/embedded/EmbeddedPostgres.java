@@ -164,7 +164,7 @@ public final class EmbeddedPostgres implements DatabaseEndpoints, HealthCheck, A
   public static Path unpack(Path folder) throws IOException {
     Files.createDirectories(folder);
     openToOthers(folder);
-    return Installation.in(folder, "").program("postgres").getParent();
+    return Installation.in(folder, "").folder();
   }
 
   @Override

@@ -27,6 +27,10 @@ final class Installation {
     this.bin = bin;
   }
 
+  Path folder() {
+    return bin;
+  }
+
   Path program(String name) {
     return bin.resolve(name);
   }
