@@ -41,6 +41,7 @@ final class Answer {
   private long bytes;
   private int batchRows;
   private boolean truncated;
+  private boolean started;
 
   Answer(Call call, long maxBytes) {
     this.call = call;
@@ -49,6 +50,7 @@ final class Answer {
   }
 
   void columns(List<Column> columns) {
+    started = true;
     writer.columns(columns);
   }
 
@@ -84,8 +86,9 @@ final class Answer {
     return true;
   }
 
-  long rows() {
-    return writer.rowCount();
+  /** Whether it is too late to begin anew. */
+  boolean isStarted() {
+    return started;
   }
 
   void truncated() {

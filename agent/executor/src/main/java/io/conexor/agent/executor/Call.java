@@ -6,6 +6,7 @@ import java.sql.SQLException;
 import java.sql.Statement;
 import java.util.List;
 import java.util.concurrent.Executor;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.locks.LockSupport;
 import org.jspecify.annotations.Nullable;
@@ -15,6 +16,8 @@ import org.jspecify.annotations.Nullable;
  * stop it or give it credit from their threads.
  */
 final class Call {
+
+  private static final long FIRST_REMINDER_NANOS = TimeUnit.MILLISECONDS.toNanos(250);
 
   /** Why a call is to end early. */
   enum Stop {
@@ -70,8 +73,11 @@ final class Call {
   /** Written before {@link #stop}, read after it. */
   private long stoppedAt;
 
-  /** Written by the canceller, read by the timer. */
-  private volatile int cancels;
+  /** Used by the timer's thread only. */
+  private int reminders;
+
+  /** Guarded by this. */
+  private int cancels;
 
   Call(
       @Nullable Source source,
@@ -141,23 +147,29 @@ final class Call {
     return stoppedAt;
   }
 
-  int cancels() {
-    return cancels;
+  /**
+   * Whether a stopped call that has not ended is due for another cancel; for the timer's thread.
+   * The first may have come when the database had not yet read the statement.
+   */
+  boolean isCancelDue(long now) {
+    if (now - stoppedAt < FIRST_REMINDER_NANOS << reminders) {
+      return false;
+    }
+    reminders++;
+    return true;
   }
 
   /**
    * Interrupts the statement in the database, if one is running. May take as long as a connection.
    */
-  void cancelStatement() {
+  void cancelStatement(Engine engine) {
     // The lock is held around the driver's call on purpose: the worker must not hand the connection
-    // to another call
-    // while a cancel for this one is under way.
+    // to another call while a cancel for this one is under way.
     synchronized (this) {
       Statement statement = running;
       if (statement != null) {
-        cancels++;
         try {
-          statement.cancel();
+          engine.cancel(statement, cancels++ > 0);
         } catch (SQLException e) {
           // the statement goes on; the timer tries again and cuts the connection in the end
         }

@@ -174,7 +174,7 @@ final class Columns {
       return null;
     }
     if (dialect == Dialect.POSTGRESQL) {
-      return PgText.typeOf(engineType.substring(1)).name();
+      return PgText.elementOf(engineType).type().name();
     }
     String element = engineType.toUpperCase(Locale.ROOT).replaceFirst("\\s*ARRAY.*$", "");
     if ((element.startsWith("INT") && !element.startsWith("INTERVAL")) || element.endsWith("INT")) {

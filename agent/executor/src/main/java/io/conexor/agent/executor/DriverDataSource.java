@@ -10,12 +10,15 @@ import java.util.Properties;
 import java.util.logging.Logger;
 import javax.sql.DataSource;
 import org.jspecify.annotations.Nullable;
+import org.slf4j.LoggerFactory;
 
 /**
  * Connections of one source, prepared so that they only read. No DriverManager, no context class
  * loader.
  */
 final class DriverDataSource implements DataSource {
+  private static final org.slf4j.Logger log = LoggerFactory.getLogger(DriverDataSource.class);
+
   private final SourceSettings settings;
   private final Drivers drivers;
   private final Engine engine;
@@ -63,11 +66,22 @@ final class DriverDataSource implements DataSource {
       for (String sql : engine.afterConnect(settings)) {
         statement.execute(sql);
       }
+      for (String sql : engine.afterConnectIfPossible()) {
+        wish(statement, sql);
+      }
     } catch (SQLException | RuntimeException e) {
       connection.close();
       throw e;
     }
     return connection;
+  }
+
+  private static void wish(Statement statement, String sql) {
+    try {
+      statement.execute(sql);
+    } catch (SQLException e) {
+      log.debug("{} is not known here: {}", sql, e.getMessage());
+    }
   }
 
   @Override
@@ -90,9 +104,10 @@ final class DriverDataSource implements DataSource {
     // a property of the driver, see Engine
   }
 
+  /** The pool waits so long at its end for a connection that is being opened. */
   @Override
   public int getLoginTimeout() {
-    return 0;
+    return (int) Math.max(1, settings.connectTimeout().toSeconds());
   }
 
   @Override

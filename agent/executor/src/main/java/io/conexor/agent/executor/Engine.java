@@ -22,6 +22,12 @@ final class Engine {
 
   private static final int FETCH_ROWS = 1_000;
 
+  /** The first piece of a long PostgreSQL result. */
+  static final int FIRST_ROWS = 100;
+
+  /** The first piece where rows are so wide that {@link #FIRST_ROWS} of them are too much. */
+  static final int FIRST_WIDE_ROWS = 4;
+
   /**
    * Types that pgjdbc would send in binary after the first execution. As text they are what the
    * engine prints: infinity, BC, offsets and every digit. int2, int4, int8, oid, float and bytea
@@ -70,7 +76,7 @@ final class Engine {
         p.setProperty("binaryTransferDisable", TEXT_TYPES);
         p.setProperty("maxResultBuffer", "32M");
         p.setProperty("adaptiveFetch", "true");
-        p.setProperty("adaptiveFetchMinimum", "10");
+        p.setProperty("adaptiveFetchMinimum", "1");
         p.setProperty("adaptiveFetchMaximum", Integer.toString(FETCH_ROWS));
         p.setProperty("defaultRowFetchSize", "100");
         p.setProperty("tcpKeepAlive", "true");
@@ -154,6 +160,14 @@ final class Engine {
     return sql;
   }
 
+  /** Statements that improve a new session where the server knows them. */
+  List<String> afterConnectIfPossible() {
+    // PostgreSQL 14: a statement whose client has gone ends by itself
+    return dialect == Dialect.POSTGRESQL
+        ? List.of("SET client_connection_check_interval = '2s'")
+        : List.of();
+  }
+
   /** How a read of at most so many rows is run. */
   Transaction transaction(long maxRows) {
     return switch (dialect) {
@@ -178,11 +192,13 @@ final class Engine {
   }
 
   /** Makes the driver fetch in pieces instead of holding the whole result. */
-  void fetchInPieces(PreparedStatement statement, Transaction transaction) throws SQLException {
+  void fetchInPieces(PreparedStatement statement, Transaction transaction, int firstRows)
+      throws SQLException {
     switch (dialect) {
       case POSTGRESQL -> {
         if (transaction == Transaction.EXPLICIT) {
-          statement.setFetchSize(100);
+          // the driver adapts the size of the later pieces to the widest row so far
+          statement.setFetchSize(firstRows);
         }
       }
       case MYSQL -> statement.setFetchSize(mysqlDriver ? Integer.MIN_VALUE : FETCH_ROWS);
@@ -190,6 +206,26 @@ final class Engine {
       case SQLSERVER, SQLITE, H2 -> {
         // they stream or buffer by themselves
       }
+    }
+  }
+
+  /**
+   * Asks the database to end the statement.
+   *
+   * @param again whether it was asked before, and the statement goes on
+   */
+  void cancel(Statement statement, boolean again) throws SQLException {
+    if (!again || dialect != Dialect.POSTGRESQL) {
+      statement.cancel();
+      return;
+    }
+    // pgjdbc cancels a statement once. A cancel that overtook the statement is lost, so ask the
+    // connection, by name: drivers are not on the class path of this bundle.
+    Connection raw = statement.getConnection().unwrap(Connection.class);
+    try {
+      raw.getClass().getMethod("cancelQuery").invoke(raw);
+    } catch (ReflectiveOperationException e) {
+      throw new SQLException("this driver cannot cancel again", e);
     }
   }
 

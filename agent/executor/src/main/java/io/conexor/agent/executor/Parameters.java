@@ -25,13 +25,24 @@ final class Parameters {
     if (value == null) {
       statement.setNull(i, dialect == Dialect.ORACLE ? Types.VARCHAR : Types.NULL);
     } else if (value instanceof Long number) {
-      statement.setLong(i, number);
+      // PostgreSQL finds left(text, integer) and date + integer for an int4 only, as it does for a
+      // literal
+      if (dialect == Dialect.POSTGRESQL && number.intValue() == number) {
+        statement.setInt(i, number.intValue());
+      } else {
+        statement.setLong(i, number);
+      }
     } else if (value instanceof String text) {
       statement.setString(i, text);
     } else if (value instanceof Boolean flag) {
       statement.setBoolean(i, flag);
     } else if (value instanceof Double number) {
-      statement.setDouble(i, number);
+      if (dialect == Dialect.POSTGRESQL && Double.isFinite(number)) {
+        // what a literal with a point is, too; float8 has no round(x, n)
+        statement.setBigDecimal(i, new BigDecimal(number.toString()));
+      } else {
+        statement.setDouble(i, number);
+      }
     } else if (value instanceof BigDecimal number) {
       statement.setBigDecimal(i, number);
     } else if (value instanceof byte[] bytes) {

@@ -20,12 +20,18 @@ final class PgText {
 
   /** For the elements of an array type such as {@code _int4}. */
   static PgText elementOf(String arrayType) {
-    String element = arrayType.startsWith("_") ? arrayType.substring(1) : arrayType;
+    String name = plain(arrayType);
+    String element = name.startsWith("_") ? name.substring(1) : name;
     return new PgText(typeOf(element), element.equals("box") ? ';' : ',');
   }
 
+  ColumnType type() {
+    return type;
+  }
+
   /** The type of a column by the engine's name for it. */
-  static ColumnType typeOf(String name) {
+  static ColumnType typeOf(String engineType) {
+    String name = plain(engineType);
     if (name.startsWith("_")) {
       return ColumnType.ARRAY;
     }
@@ -47,6 +53,13 @@ final class PgText {
       case "interval" -> ColumnType.INTERVAL;
       default -> ColumnType.OTHER;
     };
+  }
+
+  /** The driver writes {@code "schema"."name"} for what is not on the search path. */
+  private static String plain(String name) {
+    return name.endsWith("\"")
+        ? name.substring(name.lastIndexOf('"', name.length() - 2) + 1, name.length() - 1)
+        : name;
   }
 
   /**

@@ -71,7 +71,8 @@ final class QueryRunner {
           new Verdict.Allowed(sql, Verdict.Kind.QUERY, call.parameters.size()),
           answer,
           maxRows,
-          Engine.Transaction.SESSION);
+          Engine.Transaction.SESSION,
+          Engine.FIRST_ROWS);
       return;
     }
     Verdict verdict = gate.check(sql, settings.dialect());
@@ -93,17 +94,21 @@ final class QueryRunner {
     }
     Engine.Transaction transaction = engine.transaction(maxRows);
     try {
-      run(call, allowed, answer, maxRows, transaction);
+      run(call, allowed, answer, maxRows, transaction, Engine.FIRST_ROWS);
     } catch (FailedException e) {
-      boolean tooWide =
-          transaction == Engine.Transaction.ONE_TRIP
-              && answer.rows() == 0
-              && String.valueOf(e.cause().getMessage()).contains("maxResultBuffer");
-      if (!tooWide) {
+      if (answer.isStarted() || call.stopped() != null || !e.wasSent()) {
         throw e;
       }
-      // few rows, but wide ones: through a cursor they fit into memory
-      run(call, allowed, answer, maxRows, Engine.Transaction.EXPLICIT);
+      if (SqlFailures.isTooWide(e.cause())) {
+        // few rows, but wide ones: through a cursor they fit into memory
+        run(call, allowed, answer, maxRows, Engine.Transaction.EXPLICIT, Engine.FIRST_WIDE_ROWS);
+      } else if (SqlFailures.isLost(e.cause())) {
+        // the database was restarted under the pool: what is pooled is as dead as this connection
+        pool.getHikariPoolMXBean().softEvictConnections();
+        run(call, allowed, answer, maxRows, transaction, Engine.FIRST_ROWS);
+      } else {
+        throw e;
+      }
     }
   }
 
@@ -112,7 +117,8 @@ final class QueryRunner {
       Verdict.Allowed statement,
       Answer answer,
       long maxRows,
-      Engine.Transaction transaction)
+      Engine.Transaction transaction,
+      int firstRows)
       throws FailedException, Call.StoppedException, Answer.RowTooLargeException {
     Connection connection;
     try {
@@ -125,7 +131,7 @@ final class QueryRunner {
       if (transaction == Engine.Transaction.EXPLICIT) {
         engine.begin(connection, settings.isReadOnly());
       }
-      isClean = execute(call, connection, statement, answer, maxRows, transaction);
+      isClean = execute(call, connection, statement, answer, maxRows, transaction, firstRows);
     } catch (SQLException e) {
       throw new FailedException(e, true);
     } finally {
@@ -140,7 +146,8 @@ final class QueryRunner {
       Verdict.Allowed allowed,
       Answer answer,
       long maxRows,
-      Engine.Transaction transaction)
+      Engine.Transaction transaction,
+      int firstRows)
       throws SQLException, Call.StoppedException, Answer.RowTooLargeException {
     String text =
         transaction == Engine.Transaction.ONE_TRIP
@@ -152,9 +159,10 @@ final class QueryRunner {
         plain ? connection.createStatement() : connection.prepareStatement(text)) {
       if (statement instanceof PreparedStatement prepared) {
         Parameters.bind(prepared, call.parameters, settings.dialect());
-        engine.fetchInPieces(prepared, transaction);
+        engine.fetchInPieces(prepared, transaction, firstRows);
       }
-      if (maxRows < Integer.MAX_VALUE) {
+      // MySQL's drivers would read a longer result to its end without a word
+      if (maxRows < Integer.MAX_VALUE && !engine.cancelsEarlyEnd()) {
         statement.setMaxRows((int) maxRows + 1);
       }
       call.begin(statement, connection);
@@ -201,7 +209,7 @@ final class QueryRunner {
       call.check();
       if (left-- == 0) {
         answer.truncated();
-        return true;
+        return !engine.cancelsEarlyEnd() || !rows.next();
       }
       if (!answer.row(row)) {
         return false;

@@ -9,6 +9,7 @@ import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
+import java.sql.SQLTransientConnectionException;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -45,6 +46,15 @@ final class SchemaReader {
   void describe(Call call, Answer answer)
       throws QueryRunner.FailedException, Call.StoppedException, Answer.RowTooLargeException {
     try (Connection connection = pool.getConnection()) {
+      describe(call, answer, connection);
+    } catch (SQLException e) {
+      throw new QueryRunner.FailedException(e, !(e instanceof SQLTransientConnectionException));
+    }
+  }
+
+  private void describe(Call call, Answer answer, Connection connection)
+      throws SQLException, Call.StoppedException, Answer.RowTooLargeException {
+    try {
       if (engine.transaction(Long.MAX_VALUE) == Engine.Transaction.EXPLICIT) {
         engine.begin(connection, true);
       }
@@ -65,8 +75,11 @@ final class SchemaReader {
       if (!connection.getAutoCommit()) {
         connection.rollback();
       }
-    } catch (SQLException e) {
-      throw new QueryRunner.FailedException(e, true);
+    } finally {
+      if (call.stopped() != null) {
+        // a cancel may still be on its way to this session
+        pool.evictConnection(connection);
+      }
     }
   }
 

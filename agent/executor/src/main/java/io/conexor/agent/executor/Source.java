@@ -46,8 +46,11 @@ import org.slf4j.LoggerFactory;
 public final class Source {
   private static final Logger log = LoggerFactory.getLogger(Source.class);
 
-  private static final long TICK_MILLIS = 10;
-  private static final long CANCEL_AGAIN_NANOS = TimeUnit.SECONDS.toNanos(1);
+  private static final long TICK_MILLIS = 20;
+
+  /** A database that is down is looked at at least so often. */
+  private static final long DOWN_PROBE_MILLIS = 1_000;
+
   private static final long ABORT_NANOS = TimeUnit.SECONDS.toNanos(5);
 
   private final SourceSettings settings;
@@ -57,6 +60,10 @@ public final class Source {
   private final SchemaReader schema;
   private final ArrayBlockingQueue<Call> queue;
   private final AtomicReferenceArray<@Nullable Call> running;
+
+  /** Calls that wait or run. The queue alone cannot tell: a free worker may not have come yet. */
+  private final AtomicInteger taken = new AtomicInteger();
+
   private final Thread[] workers;
   private final ScheduledThreadPoolExecutor timer;
   private final ScheduledThreadPoolExecutor probe;
@@ -96,7 +103,7 @@ public final class Source {
         new ReadOnlyGate(ReadOnlyGate.Limits.DEFAULT, settings.functionsAllowed(), timer);
     this.runner = new QueryRunner(settings, engine, pool, gate);
     this.schema = new SchemaReader(settings, engine, pool);
-    this.queue = new ArrayBlockingQueue<>(settings.maxQueued());
+    this.queue = new ArrayBlockingQueue<>(settings.workers() + settings.maxQueued());
     this.running = new AtomicReferenceArray<>(settings.workers());
     this.offer = offer(SourceOffer.State.UNKNOWN, "", "not looked at yet");
     this.workers = new Thread[settings.workers()];
@@ -108,9 +115,7 @@ public final class Source {
     }
     var unusedTimer =
         timer.scheduleWithFixedDelay(this::tick, TICK_MILLIS, TICK_MILLIS, TimeUnit.MILLISECONDS);
-    var unusedProbe =
-        probe.scheduleWithFixedDelay(
-            this::look, 0, settings.probeInterval().toMillis(), TimeUnit.MILLISECONDS);
+    probe.execute(this::lookAgain);
     log.info(
         "source '{}' ({}): {} workers, {} may wait, {} rows, {} bytes, {} at most{}",
         settings.name(),
@@ -178,9 +183,10 @@ public final class Source {
 
   /** Takes a call or refuses it at once. Does not block. */
   void submit(Call call) {
+    boolean fits = taken.incrementAndGet() <= settings.workers() + settings.maxQueued();
     if (isClosed) {
       refuse(call, stopping());
-    } else if (!queue.offer(call)) {
+    } else if (!fits || !queue.offer(call)) {
       refuse(
           call,
           SqlFailures.of(
@@ -206,7 +212,7 @@ public final class Source {
     }
     if (queue.remove(call)) {
       stopped(call, new Answer(call, 0));
-      call.done();
+      done(call);
     } else {
       cancelLater(call);
     }
@@ -220,14 +226,27 @@ public final class Source {
         "the agent no longer serves '" + settings.name() + "'");
   }
 
+  private CallError unreachable() {
+    return SqlFailures.of(
+        "source_unreachable",
+        "DEPENDENCY",
+        "NO",
+        "'" + settings.name() + "' is down: " + offer.reason());
+  }
+
   private void refuse(Call call, CallError error) {
     new Answer(call, 0).fail(CallStatus.FAILED, error);
+    done(call);
+  }
+
+  private void done(Call call) {
+    taken.decrementAndGet();
     call.done();
   }
 
   private void cancelLater(Call call) {
     try {
-      canceller.execute(call::cancelStatement);
+      canceller.execute(() -> call.cancelStatement(engine));
     } catch (RejectedExecutionException e) {
       // the timer tries again
       log.debug("cancelling is behind");
@@ -248,7 +267,7 @@ public final class Source {
         run(call);
       } finally {
         running.set(slot, null);
-        call.done();
+        done(call);
       }
     }
   }
@@ -261,6 +280,12 @@ public final class Source {
         call.stop(Call.Stop.DEADLINE);
       }
       call.check();
+      if (offer.state() == SourceOffer.State.DOWN
+          && pool.getHikariPoolMXBean().getIdleConnections() == 0) {
+        // waiting for a connection would only hold a worker
+        answer.fail(CallStatus.FAILED, unreachable());
+        return;
+      }
       String sql = call.sql;
       if (sql == null) {
         schema.describe(call, answer);
@@ -369,7 +394,7 @@ public final class Source {
     long since = now - call.stoppedAt();
     if (since > ABORT_NANOS) {
       call.abort(canceller);
-    } else if (since > CANCEL_AGAIN_NANOS * (1 + call.cancels())) {
+    } else if (call.isCancelDue(now)) {
       cancelLater(call);
     }
   }
@@ -377,6 +402,20 @@ public final class Source {
   private void probeSoon() {
     try {
       probe.execute(this::look);
+    } catch (RejectedExecutionException e) {
+      log.debug("the source is closing");
+    }
+  }
+
+  /** Looks, and plans the next look; one chain of these runs for ever. */
+  private void lookAgain() {
+    look();
+    long millis = settings.probeInterval().toMillis();
+    if (offer.state() != SourceOffer.State.UP) {
+      millis = Math.min(millis, DOWN_PROBE_MILLIS);
+    }
+    try {
+      var unusedNext = probe.schedule(this::lookAgain, millis, TimeUnit.MILLISECONDS);
     } catch (RejectedExecutionException e) {
       log.debug("the source is closing");
     }

@@ -51,9 +51,27 @@ final class SqlFailures {
               + cause,
           sqlState(state));
     }
+    if (isTooWide(failure)) {
+      return of(
+          "row_too_large",
+          "CALLER",
+          applied,
+          "rows got too wide on the way; select fewer or shorter columns");
+    }
     Kind kind = kind(source.dialect(), state, failure.getErrorCode());
     return new CallError(
         kind.code, kind.blame, applied, "'" + source.name() + "': " + message, sqlState(state));
+  }
+
+  /** Whether pgjdbc gave up because rows take more memory than it may use. */
+  static boolean isTooWide(SQLException failure) {
+    return String.valueOf(failure.getMessage()).contains("maxResultBuffer");
+  }
+
+  /** Whether the connection is dead, and not only the statement. */
+  static boolean isLost(SQLException failure) {
+    String state = failure.getSQLState() == null ? "" : failure.getSQLState();
+    return state.startsWith("08") || state.startsWith("57P");
   }
 
   private record Kind(String code, String blame) {}

@@ -132,6 +132,32 @@ final class ScriptedLinks implements BackendLinks {
       return send(id, new AgentMessage.Schema(id, source, 30_000, 1_000));
     }
 
+    /** A call whose rows are not kept, and which gets no credit beyond its window by itself. */
+    Reply stalled(String source, String sql, int window) {
+      int id = ids.incrementAndGet();
+      Reply reply = new Reply();
+      reply.keepRows = false;
+      replies.put(id, reply);
+      lastId = id;
+      deliver(
+          new AgentMessage.Query(
+              id,
+              source,
+              sql,
+              List.of(),
+              1_000_000,
+              1L << 40,
+              60_000,
+              window,
+              UUID.randomUUID().toString(),
+              null));
+      return reply;
+    }
+
+    void cancel(int id) {
+      deliver(new AgentMessage.Cancel(id));
+    }
+
     void credit(int batches) {
       deliver(new AgentMessage.Credit(lastId, batches));
     }
