@@ -62,6 +62,11 @@ final class ScriptedCatalog implements Catalog, CatalogEditor {
   }
 
   @Override
+  public boolean add(DataSource source) {
+    throw new UnsupportedOperationException();
+  }
+
+  @Override
   public void put(Tool tool) {
     throw new UnsupportedOperationException();
   }

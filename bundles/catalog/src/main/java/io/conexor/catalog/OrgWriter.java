@@ -96,6 +96,34 @@ final class OrgWriter {
                 time(source.createdAt())));
   }
 
+  boolean add(DataSource source) {
+    return settled(
+        source.org(),
+        connection -> {
+          // The same order as every other editor: first in the line of the organisation.
+          try (PreparedStatement line =
+              connection.prepareStatement(
+                  "select 1 from organisations where id = ? for no key update")) {
+            bind(line, source.org().value());
+            line.executeQuery().close();
+          }
+          boolean isNew =
+              update(
+                  connection,
+                  "insert into data_sources (org, name, engine, description, created_at)"
+                      + " values (?, ?, ?, ?, ?) on conflict (org, name) do nothing",
+                  source.org().value(),
+                  source.name(),
+                  source.engine(),
+                  source.description(),
+                  time(source.createdAt()));
+          if (isNew) {
+            raiseVersion(connection, source.org());
+          }
+          return isNew;
+        });
+  }
+
   void put(Tool tool) {
     change(
         tool.org(),

@@ -336,6 +336,15 @@ public final class PostgresCatalog implements Catalog, CatalogEditor {
   }
 
   @Override
+  public boolean add(DataSource source) {
+    boolean isNew = writer.add(source);
+    if (isNew) {
+      changed(source.org());
+    }
+    return isNew;
+  }
+
+  @Override
   public void put(Tool tool) {
     writer.put(tool);
     changed(tool.org());

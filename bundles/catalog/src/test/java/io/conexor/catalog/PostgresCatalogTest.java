@@ -230,6 +230,17 @@ class PostgresCatalogTest {
   }
 
   @Test
+  void adding_a_source_leaves_one_that_is_there() {
+    assertThat(here.add(shop())).isTrue();
+    long version = seenHere().version();
+
+    assertThat(here.add(new DataSource(org, "shop", "mysql", "Another", THEN))).isFalse();
+
+    assertThat(seenHere().sources().get("shop").description()).isEqualTo("The shop");
+    assertThat(seenHere().version()).isEqualTo(version);
+  }
+
+  @Test
   void a_schema_of_no_source_is_refused() {
     assertThatThrownBy(() -> here.put(org, schema("id")))
         .isInstanceOfSatisfying(

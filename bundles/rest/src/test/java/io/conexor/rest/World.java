@@ -210,6 +210,15 @@ final class World
   }
 
   @Override
+  public boolean add(DataSource source) {
+    boolean isNew = !catalog.sources().containsKey(source.name());
+    if (isNew) {
+      put(source);
+    }
+    return isNew;
+  }
+
+  @Override
   public void put(DataSource source) {
     OrgCatalog c = catalog;
     change(

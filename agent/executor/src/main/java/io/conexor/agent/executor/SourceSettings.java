@@ -27,7 +27,7 @@ record SourceSettings(
     Duration probeInterval,
     Set<String> schemas) {
 
-  private static final Pattern NAME = Pattern.compile("[A-Za-z0-9][A-Za-z0-9_.-]{0,62}");
+  private static final Pattern NAME = Pattern.compile("[a-z0-9_-]{1,63}");
   private static final Pattern PASSWORD_IN_URL =
       Pattern.compile("(?i)([?&;:]password\\s*=)|(//[^/@]*:[^/@]*@)|(:thin:[^/@]+/[^@]+@)");
 
@@ -36,7 +36,7 @@ record SourceSettings(
     if (pid == null || pid.indexOf('~') < 0 || !NAME.matcher(name).matches()) {
       throw new IllegalArgumentException(
           SourceConfig.PID
-              + ": needs a name of letters, digits, '_', '.', '-' behind a tilde, e.g. "
+              + ": needs a name of 1 to 63 of a-z, 0-9, '_' and '-' behind a tilde, e.g. "
               + SourceConfig.PID
               + "~orders");
     }

@@ -23,6 +23,9 @@ public interface CatalogEditor {
 
   void put(DataSource source);
 
+  /** Creates a source unless there is one of that name; true when it is new. */
+  boolean add(DataSource source);
+
   void put(Tool tool);
 
   void put(McpServer server);
