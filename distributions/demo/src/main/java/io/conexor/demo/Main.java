@@ -18,6 +18,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutionException;
 import tools.jackson.databind.JsonNode;
 
 /** Starts everything, shows what it can do, and stops it again. */
@@ -58,7 +59,7 @@ public final class Main {
     } catch (DemoException e) {
       System.err.println("demo: " + e.getMessage());
       System.exit(1);
-    } catch (IOException | SQLException e) {
+    } catch (IOException | SQLException | ExecutionException e) {
       System.err.println("demo: " + e);
       System.exit(1);
     }
@@ -68,7 +69,7 @@ public final class Main {
     return distributions.resolveSibling("target").resolve("demo");
   }
 
-  private void run() throws IOException, SQLException, InterruptedException {
+  private void run() throws IOException, SQLException, InterruptedException, ExecutionException {
     Path data = folder();
     try (FileChannel channel =
             FileChannel.open(
@@ -110,8 +111,14 @@ public final class Main {
     return lock;
   }
 
-  private void show(Path data) throws IOException, SQLException, InterruptedException {
+  private void show(Path data)
+      throws IOException, SQLException, InterruptedException, ExecutionException {
     progress.say("everything is kept in " + data);
+    for (String name : List.of("agent", "server")) {
+      if (Program.stopLeftover(data.resolve(name))) {
+        progress.say("stopped the " + name + " of a demo that was killed");
+      }
+    }
     Path postgres = postgres(data.resolve("postgresql"));
     progress.say("starting a sample database and a server");
     SampleDatabase database = keep(() -> new SampleDatabase(data.resolve("sample"), postgres));

@@ -1,6 +1,7 @@
 package io.conexor.demo;
 
 import java.nio.file.Path;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -23,13 +24,17 @@ record Options(Path data, @Nullable Path json) {
     Path data = defaultData;
     Path json = null;
     for (int i = 0; i < args.length; i++) {
-      if (i + 1 == args.length) {
-        throw new DemoException(args[i] + " is not understood here\n" + USAGE);
+      if (!List.of("--data", "--json").contains(args[i])) {
+        throw new DemoException("'" + args[i] + "' is not understood\n" + USAGE);
       }
-      switch (args[i]) {
-        case "--data" -> data = Path.of(args[++i]);
-        case "--json" -> json = Path.of(args[++i]);
-        default -> throw new DemoException(args[i] + " is not understood here\n" + USAGE);
+      if (i + 1 == args.length) {
+        throw new DemoException(args[i] + " wants a value\n" + USAGE);
+      }
+      Path value = Path.of(args[i + 1]);
+      if (args[i++].equals("--data")) {
+        data = value;
+      } else {
+        json = value;
       }
     }
     return new Options(

@@ -13,7 +13,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.TimeUnit;
+import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeoutException;
 import java.util.concurrent.locks.LockSupport;
 
@@ -39,7 +39,6 @@ final class Program implements AutoCloseable {
     List<String> lines = new ArrayList<>();
     settings.forEach((key, value) -> lines.add(key + " = " + value));
     Files.write(file, lines);
-    stopLeftover(data.resolve(name).resolve("pid"));
 
     Path command = distributions.resolve(name + "/target/conexor-" + name + "/bin/conexor-" + name);
     // Ctrl-C reaches every process of the terminal; these are to wait until they are told
@@ -134,26 +133,30 @@ final class Program implements AutoCloseable {
     }
   }
 
-  /** A process of an earlier demo that was killed before it could stop its children. */
-  private static void stopLeftover(Path pidFile) throws IOException {
+  /**
+   * Stops the program of an earlier demo that was killed before it could do so itself.
+   *
+   * @param folder of the program
+   * @return whether there was one
+   */
+  static boolean stopLeftover(Path folder)
+      throws IOException, InterruptedException, ExecutionException {
+    Path pidFile = folder.resolve("pid");
     if (!Files.exists(pidFile)) {
-      return;
+      return false;
     }
     Optional<ProcessHandle> left =
         ProcessHandle.of(Long.parseLong(Files.readString(pidFile).strip()))
             .filter(found -> found.info().commandLine().orElse("").contains("conexor.program="));
     if (left.isEmpty()) {
-      return;
+      return false;
     }
     left.get().destroy();
     try {
-      left.get().onExit().get(LONGEST_STOP.toSeconds(), TimeUnit.SECONDS);
+      left.get().onExit().get(LONGEST_STOP.toSeconds(), SECONDS);
     } catch (TimeoutException slow) {
       left.get().destroyForcibly();
-    } catch (java.util.concurrent.ExecutionException impossible) {
-      throw new IllegalStateException(impossible);
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
     }
+    return true;
   }
 }

@@ -2,25 +2,20 @@ package io.conexor.demo;
 
 import java.io.PrintStream;
 import java.lang.management.ManagementFactory;
-import java.time.Duration;
+import java.lang.management.RuntimeMXBean;
 
 /** Lines with the time since the JVM started. */
 final class Progress {
 
   private final PrintStream out;
-  // of the same clock as nanoTime; the wall clock is asked once, for what passed before main
-  private final long start =
-      System.nanoTime()
-          - Duration.ofMillis(
-                  System.currentTimeMillis() - ManagementFactory.getRuntimeMXBean().getStartTime())
-              .toNanos();
+  private final RuntimeMXBean jvm = ManagementFactory.getRuntimeMXBean();
 
   Progress(PrintStream out) {
     this.out = out;
   }
 
   long millis() {
-    return Duration.ofNanos(System.nanoTime() - start).toMillis();
+    return jvm.getUptime();
   }
 
   void say(String line) {
