@@ -102,6 +102,12 @@ final class Routes {
         return bound;
       }
     }
+    String parent = path.substring(0, path.lastIndexOf('/') + 1) + "*";
+    for (BoundSocket bound : sockets) {
+      if (bound.path().equals(parent)) {
+        return bound;
+      }
+    }
     return null;
   }
 

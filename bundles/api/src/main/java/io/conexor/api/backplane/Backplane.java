@@ -79,6 +79,12 @@ public interface Backplane {
   /** Receives events. */
   @ConsumerType
   interface EventListener {
+    /**
+     * Delivery in a partition that was not named begins after this position. Not called for a
+     * partition that never had an event.
+     */
+    default void starts(Position after) {}
+
     void event(Event event);
 
     /**

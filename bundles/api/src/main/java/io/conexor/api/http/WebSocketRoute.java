@@ -4,13 +4,16 @@ import java.util.concurrent.CompletionStage;
 import org.osgi.annotation.versioning.ConsumerType;
 
 /**
- * Accepts WebSockets on one exact path. Registered as a service. An {@link HttpRoute} may share the
- * path; upgrades come here.
+ * Accepts WebSockets on one exact path, or on all paths one segment below it. Registered as a
+ * service. An {@link HttpRoute} may share the path; upgrades come here.
  */
 @ConsumerType
 public interface WebSocketRoute {
 
-  /** Absolute path, e.g. {@code /hub/agents}; constant. */
+  /**
+   * Absolute path, e.g. {@code /hub/agents}; constant. One that ends in {@code /*} stands for every
+   * path with one more segment in its place that no exact route has.
+   */
   String path();
 
   /** The largest message accepted, in bytes; a larger one closes the socket with 1009. */

@@ -160,6 +160,15 @@ public abstract class BackplaneContract {
   }
 
   @Test
+  void subscription_says_where_it_starts() {
+    Position old = done(node(A).publish(topic, "key", bytes("old")));
+    Events events = new Events();
+    far().subscribe(topic, Map.of(), events);
+
+    await().atMost(SOON).until(() -> events.starts.contains(old));
+  }
+
+  @Test
   void subscription_resumes_after_the_position_it_names() {
     Position first = publishAll("key", 0, 10).get(3);
     Events events = new Events();
@@ -633,6 +642,12 @@ public abstract class BackplaneContract {
   public static class Events implements Backplane.EventListener {
     public final List<Event> events = new CopyOnWriteArrayList<>();
     public final List<Gap> gaps = new CopyOnWriteArrayList<>();
+    public final List<Position> starts = new CopyOnWriteArrayList<>();
+
+    @Override
+    public void starts(Position after) {
+      starts.add(after);
+    }
 
     @Override
     public void event(Event event) {

@@ -29,6 +29,7 @@ final class EventSubscription implements Subscription {
   private final Runnable onClose;
   private final Position[] cursors;
   private final boolean[] seen;
+  private final boolean[] toldStart;
   private final AtomicInteger signals = new AtomicInteger();
   // Written by whoever closes or pauses, read by the reader.
   private volatile boolean closed;
@@ -48,6 +49,7 @@ final class EventSubscription implements Subscription {
     this.onClose = () -> onClose.accept(this);
     this.cursors = new Position[logs.size()];
     this.seen = new boolean[logs.size()];
+    this.toldStart = new boolean[logs.size()];
     for (int p = 0; p < cursors.length; p++) {
       Position given = from.get(p);
       EventLog.Extent extent = logs.get(p).extent();
@@ -91,6 +93,13 @@ final class EventSubscription implements Subscription {
   private int advance(int p, int budget) {
     EventLog events = logs.get(p);
     int left = budget;
+    if (!toldStart[p]) {
+      toldStart[p] = true;
+      Position start = cursors[p];
+      if (!seen[p]) {
+        tell(() -> listener.starts(start));
+      }
+    }
     while (left > 0 && !closed && !paused) {
       Position cursor = cursors[p];
       EventLog.Extent extent = events.extent();

@@ -231,6 +231,9 @@ final class EventReader implements Subscription {
           p.floorEpoch = headEpoch;
           p.floor = headOffset;
           p.state = State.LIVE;
+          if (!headEpoch.isEmpty()) {
+            tell(() -> listener.starts(new Position(headEpoch, p.number, headOffset)));
+          }
         } else if (!headEpoch.isEmpty()) {
           startFrom(p, given, batches);
         }
@@ -343,29 +346,25 @@ final class EventReader implements Subscription {
         return;
       }
       counters.delivered.increment();
-      try {
-        listener.event(event);
-      } catch (RuntimeException e) {
-        listenerFailed(e);
-      }
+      tell(() -> listener.event(event));
     }
   }
 
   private void gap(Partition p, Position resumesAt) {
     counters.gaps.increment();
     Position last = p.position();
-    try {
-      listener.gap(topic, last, resumesAt);
-    } catch (RuntimeException e) {
-      listenerFailed(e);
-    }
+    tell(() -> listener.gap(topic, last, resumesAt));
   }
 
-  private void listenerFailed(RuntimeException e) {
-    listenerFailures++;
-    if (Integer.bitCount(listenerFailures) == 1) {
-      log.warn(
-          "a subscriber of topic {} failed {} times so far", topic.name(), listenerFailures, e);
+  private void tell(Runnable call) {
+    try {
+      call.run();
+    } catch (RuntimeException e) {
+      listenerFailures++;
+      if (Integer.bitCount(listenerFailures) == 1) {
+        log.warn(
+            "a subscriber of topic {} failed {} times so far", topic.name(), listenerFailures, e);
+      }
     }
   }
 
