@@ -26,7 +26,8 @@ final class JavaScript implements AutoCloseable {
   private final Thread reader;
 
   private JavaScript(List<String> command) throws IOException {
-    process = new ProcessBuilder(command).directory(HOME.toFile()).redirectErrorStream(true).start();
+    process =
+        new ProcessBuilder(command).directory(HOME.toFile()).redirectErrorStream(true).start();
     reader = new Thread(this::read, "javascript-output");
     reader.setDaemon(true);
     reader.start();

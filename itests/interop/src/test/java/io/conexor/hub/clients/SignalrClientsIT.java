@@ -102,7 +102,10 @@ class SignalrClientsIT {
           .anyMatch(line -> line.equals("done on " + other.node.id()))
           .anyMatch(line -> line.startsWith("held the backend that ran this is gone"));
       String noted =
-          client.lines().stream().filter(line -> line.startsWith("noted")).findFirst().orElseThrow();
+          client.lines().stream()
+              .filter(line -> line.startsWith("noted"))
+              .findFirst()
+              .orElseThrow();
       List<String> notes = new ArrayList<>();
       owner.echo.log.stream().filter(line -> line.startsWith("noted")).forEach(notes::add);
       other.echo.log.stream().filter(line -> line.startsWith("noted")).forEach(notes::add);
