@@ -97,6 +97,11 @@ final class Call implements AgentCall {
 
   /** Runs the step now, or has it run by whoever is inside. */
   void post(Runnable step) {
+    if (tryEnter()) {
+      run(step);
+      exit();
+      return;
+    }
     steps.add(step);
     if (work.getAndIncrement() == 0) {
       drain();
@@ -106,22 +111,26 @@ final class Call implements AgentCall {
   private void drain() {
     do {
       Runnable step = steps.poll();
-      try {
-        if (step != null) {
-          step.run();
-        }
-      } catch (RuntimeException e) {
-        log.error("a step of a call failed", e);
-        end(
-            null,
-            new ConexorException(
-                Blame.BUG,
-                Applied.UNKNOWN,
-                "internal_error",
-                "a defect ended the call; the log of this backend has the cause",
-                e));
+      if (step != null) {
+        run(step);
       }
     } while (work.decrementAndGet() != 0);
+  }
+
+  private void run(Runnable step) {
+    try {
+      step.run();
+    } catch (RuntimeException e) {
+      log.error("a step of a call failed", e);
+      end(
+          null,
+          new ConexorException(
+              Blame.BUG,
+              Applied.UNKNOWN,
+              "internal_error",
+              "a defect ended the call; the log of this backend has the cause",
+              e));
+    }
   }
 
   @Override
@@ -134,10 +143,21 @@ final class Call implements AgentCall {
           granted = (int) Math.min(Integer.MAX_VALUE, (long) granted + batches);
           Attempt attempt = current;
           if (attempt != null) {
-            attempt.granted = granted;
-            attempt.path().credit(attempt, batches, granted);
+            passOnCredit(attempt);
           }
         });
+  }
+
+  /**
+   * Inside. Tells the agent in pieces of half a window, which costs a short result no message at
+   * all, but never lets it wait for what has been granted.
+   */
+  private void passOnCredit(Attempt attempt) {
+    int more = granted - attempt.granted;
+    if (more >= AgentCalls.INITIAL_BATCHES / 2 || (more > 0 && delivered >= attempt.granted)) {
+      attempt.granted = granted;
+      attempt.path().credit(attempt, more, granted);
+    }
   }
 
   @Override
@@ -236,6 +256,7 @@ final class Call implements AgentCall {
     }
     delivered++;
     sink.batch(new RowBatch(known, rows, bytes, offset, length));
+    passOnCredit(attempt);
   }
 
   /** Inside. The agent ended the call. */

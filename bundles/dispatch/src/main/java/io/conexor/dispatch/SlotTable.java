@@ -1,6 +1,7 @@
 package io.conexor.dispatch;
 
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicIntegerArray;
 import java.util.concurrent.atomic.AtomicReferenceArray;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
@@ -14,10 +15,15 @@ final class SlotTable {
   /** Slots looked at before the table counts as full. */
   private static final int PROBES = 64;
 
+  /** Slots are counted in blocks, so that looking at the few in use does not visit all. */
+  private static final int BLOCK_BITS = 8;
+
   private final AtomicReferenceArray<@Nullable Slot> slots;
   private final int mask;
   private final AtomicInteger lastId = new AtomicInteger();
-  private final AtomicInteger used = new AtomicInteger();
+
+  /** Counted up before a slot is taken and down after it was freed: 0 means there is none. */
+  private final AtomicIntegerArray usedInBlock;
 
   /**
    * @param size a power of two
@@ -25,18 +31,21 @@ final class SlotTable {
   SlotTable(int size) {
     this.slots = new AtomicReferenceArray<>(size);
     this.mask = size - 1;
+    this.usedInBlock = new AtomicIntegerArray(Math.max(1, size >> BLOCK_BITS));
   }
 
   /** Gives it an id and a slot; false when the table is full. */
   boolean put(Slot slot) {
     for (int i = 0; i < PROBES; i++) {
       int id = lastId.incrementAndGet() & Integer.MAX_VALUE;
-      if (slots.get(id & mask) == null) {
+      int index = id & mask;
+      if (slots.get(index) == null) {
         slot.id = id;
-        if (slots.compareAndSet(id & mask, null, slot)) {
-          used.incrementAndGet();
+        usedInBlock.incrementAndGet(index >> BLOCK_BITS);
+        if (slots.compareAndSet(index, null, slot)) {
           return true;
         }
+        usedInBlock.decrementAndGet(index >> BLOCK_BITS);
       }
     }
     return false;
@@ -49,25 +58,33 @@ final class SlotTable {
 
   /** True for the one caller that takes it out. */
   boolean remove(Slot slot) {
-    if (slots.compareAndSet(slot.id & mask, slot, null)) {
-      used.decrementAndGet();
+    int index = slot.id & mask;
+    if (slots.compareAndSet(index, slot, null)) {
+      usedInBlock.decrementAndGet(index >> BLOCK_BITS);
       return true;
     }
     return false;
   }
 
   int used() {
-    return used.get();
+    int sum = 0;
+    for (int block = 0; block < usedInBlock.length(); block++) {
+      sum += usedInBlock.get(block);
+    }
+    return sum;
   }
 
   void forEach(Consumer<Slot> action) {
-    if (used.get() == 0) {
-      return;
-    }
-    for (int i = 0; i <= mask; i++) {
-      Slot slot = slots.get(i);
-      if (slot != null) {
-        action.accept(slot);
+    for (int block = 0; block < usedInBlock.length(); block++) {
+      if (usedInBlock.get(block) == 0) {
+        continue;
+      }
+      int end = Math.min(slots.length(), (block + 1) << BLOCK_BITS);
+      for (int i = block << BLOCK_BITS; i < end; i++) {
+        Slot slot = slots.get(i);
+        if (slot != null) {
+          action.accept(slot);
+        }
       }
     }
   }
