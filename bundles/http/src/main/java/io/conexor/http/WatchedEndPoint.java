@@ -7,7 +7,9 @@ import java.nio.channels.SocketChannel;
 import org.eclipse.jetty.io.ManagedSelector;
 import org.eclipse.jetty.io.SocketChannelEndPoint;
 import org.eclipse.jetty.util.BufferUtil;
+import org.eclipse.jetty.util.Callback;
 import org.eclipse.jetty.util.thread.Scheduler;
+import org.eclipse.jetty.websocket.core.WebSocketConnection;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -25,6 +27,7 @@ final class WatchedEndPoint extends SocketChannelEndPoint {
 
   private final Object reading = new Object();
   private @Nullable ByteBuffer ahead; // guarded by reading; flipped for get
+  private Callback.@Nullable Nested frames; // of the one thread that reads
 
   WatchedEndPoint(
       SocketChannel channel, ManagedSelector selector, SelectionKey key, Scheduler scheduler) {
@@ -45,6 +48,37 @@ final class WatchedEndPoint extends SocketChannelEndPoint {
       }
       return before - (ahead == null ? 0 : stored.remaining());
     }
+  }
+
+  /**
+   * Frames are handled on the selector's thread, as requests are: handlers never block. Jetty would
+   * take the callback for one that might, and give the selector to another thread first.
+   */
+  @Override
+  public void fillInterested(Callback callback) {
+    super.fillInterested(
+        getConnection() instanceof WebSocketConnection ? onSelector(callback) : callback);
+  }
+
+  @Override
+  public boolean tryFillInterested(Callback callback) {
+    return super.tryFillInterested(
+        getConnection() instanceof WebSocketConnection ? onSelector(callback) : callback);
+  }
+
+  private Callback onSelector(Callback callback) {
+    Callback.Nested known = frames;
+    if (known == null || known.getCallback() != callback) {
+      known =
+          new Callback.Nested(callback) {
+            @Override
+            public InvocationType getInvocationType() {
+              return InvocationType.NON_BLOCKING;
+            }
+          };
+      frames = known;
+    }
+    return known;
   }
 
   /** Returns true when the client has closed its side. Never blocks; any thread. */
