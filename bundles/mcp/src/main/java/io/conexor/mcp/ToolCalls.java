@@ -39,6 +39,7 @@ import java.util.UUID;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.Executors;
 import java.util.concurrent.ScheduledExecutorService;
+import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -53,6 +54,8 @@ final class ToolCalls implements AutoCloseable {
 
   private static final Logger log = LoggerFactory.getLogger(ToolCalls.class);
   private static final Topic CANCELLED = new Topic("mcp.cancelled");
+  private static final int HASHES = 1_000;
+  private static final int HASHED_CHARS = 4_096;
   private static final int INVALID_PARAMS = -32602;
   private static final int INTERNAL = -32603;
 
@@ -67,6 +70,9 @@ final class ToolCalls implements AutoCloseable {
 
   /** Requests with a session under way by session and id, for notifications/cancelled. */
   private final Map<String, Running> bySession = new ConcurrentHashMap<>();
+
+  /** Of the statements that tools make over and over; emptied when there are too many. */
+  private final Map<String, String> hashes = new ConcurrentHashMap<>();
 
   /** By service, so that a replacement is subscribed before the old one goes. Guarded by itself. */
   private final Map<Backplane, Subscription> subscriptions = new HashMap<>();
@@ -341,7 +347,7 @@ final class ToolCalls implements AutoCloseable {
     void start(long rows) {
       QueryCall call =
           new QueryCall(
-              UUID.randomUUID(),
+              queryId(),
               request.principal().org(),
               source,
               statement.sql(),
@@ -357,6 +363,12 @@ final class ToolCalls implements AutoCloseable {
       }
       sink.started(calls.start(call, sink));
       request.exchange().onGone(() -> sink.cancel("the client has gone"));
+    }
+
+    /** Tells calls apart and is no secret. */
+    private static UUID queryId() {
+      ThreadLocalRandom random = ThreadLocalRandom.current();
+      return new UUID(random.nextLong(), random.nextLong());
     }
 
     private void forget() {
@@ -485,12 +497,26 @@ final class ToolCalls implements AutoCloseable {
             source,
             agent,
             "mcp-server:" + request.server().id(),
-            statement == null ? null : hash(statement.sql()),
+            statement == null ? null : statementHash(statement.sql()),
             statement == null ? 0 : statement.parameters().size(),
             rows,
             truncated,
             (System.nanoTime() - request.since()) / 1_000,
             error));
+  }
+
+  private String statementHash(String sql) {
+    String known = hashes.get(sql);
+    if (known == null) {
+      known = hash(sql);
+      if (sql.length() <= HASHED_CHARS) {
+        if (hashes.size() >= HASHES) {
+          hashes.clear();
+        }
+        hashes.put(sql, known);
+      }
+    }
+    return known;
   }
 
   static String hash(String text) {
