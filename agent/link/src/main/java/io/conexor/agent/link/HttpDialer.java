@@ -27,11 +27,7 @@ import java.util.concurrent.CompletionException;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutionException;
-import java.util.concurrent.Executor;
-import java.util.concurrent.ExecutorService;
-import java.util.concurrent.Executors;
 import java.util.concurrent.TimeoutException;
-import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Consumer;
 import javax.net.ssl.SSLContext;
 import javax.net.ssl.SSLException;
@@ -45,7 +41,6 @@ final class HttpDialer implements Socket.Dialer, AutoCloseable {
   private final URI uri;
   private final Secret key;
   private final Duration connectTimeout;
-  private final ExecutorService executor;
   private final HttpClient client;
   private final Set<Receiver> open = ConcurrentHashMap.newKeySet();
 
@@ -58,17 +53,11 @@ final class HttpDialer implements Socket.Dialer, AutoCloseable {
     this.uri = uri;
     this.key = key;
     this.connectTimeout = connectTimeout;
-    AtomicInteger number = new AtomicInteger();
-    executor =
-        Executors.newFixedThreadPool(
-            3,
-            task -> {
-              Thread thread = new Thread(task, "conexor-agent-link-io-" + number.getAndIncrement());
-              thread.setDaemon(true);
-              return thread;
-            });
+    // What arrives is handled where it is read: nobody behind a listener blocks, and a hop to
+    // another
+    // thread would cost as much as the rest.
     HttpClient.Builder builder =
-        HttpClient.newBuilder().connectTimeout(connectTimeout).executor(executor);
+        HttpClient.newBuilder().connectTimeout(connectTimeout).executor(Runnable::run);
     proxy.ifPresent(address -> builder.proxy(ProxySelector.of(address)));
     tls.ifPresent(builder::sslContext);
     client = builder.build();
@@ -94,7 +83,7 @@ final class HttpDialer implements Socket.Dialer, AutoCloseable {
               }
               open.add(receiver);
               var unused = receiver.gone.whenComplete((result, error) -> open.remove(receiver));
-              return new JdkSocket(webSocket, receiver, executor);
+              return new JdkSocket(webSocket, receiver);
             });
   }
 
@@ -110,7 +99,6 @@ final class HttpDialer implements Socket.Dialer, AutoCloseable {
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
     }
-    executor.shutdown();
   }
 
   private DialException explain(@Nullable Throwable failure) {
@@ -163,8 +151,7 @@ final class HttpDialer implements Socket.Dialer, AutoCloseable {
     };
   }
 
-  private record JdkSocket(WebSocket webSocket, Receiver receiver, Executor executor)
-      implements Socket {
+  private record JdkSocket(WebSocket webSocket, Receiver receiver) implements Socket {
     @Override
     public void send(ByteBuffer message, Consumer<@Nullable Throwable> done) {
       var unused =
@@ -179,7 +166,7 @@ final class HttpDialer implements Socket.Dialer, AutoCloseable {
       String text = reason.getBytes(UTF_8).length <= 123 ? reason : "";
       var unused = webSocket.sendClose(code, text).exceptionally(failure -> null);
       // The backend may never answer.
-      CompletableFuture.delayedExecutor(2, SECONDS, executor).execute(this::abort);
+      CompletableFuture.delayedExecutor(2, SECONDS, Runnable::run).execute(this::abort);
     }
 
     @Override
