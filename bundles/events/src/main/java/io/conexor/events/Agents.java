@@ -12,7 +12,9 @@ import java.util.TreeMap;
 import java.util.TreeSet;
 import org.jspecify.annotations.Nullable;
 
-/** The links of an organisation as clients are told of them: one entry per agent, in a fixed order. */
+/**
+ * The links of an organisation as clients are told of them: one entry per agent, in a fixed order.
+ */
 final class Agents {
   private Agents() {}
 

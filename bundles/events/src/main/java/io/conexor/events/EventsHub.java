@@ -41,7 +41,9 @@ public final class EventsHub implements Hub {
   private final Subscription changes;
   private final Map<OrgId, Set<HubConnection>> listeners = new ConcurrentHashMap<>();
 
-  /** Organisations about to be told; added by whoever changes the directory, taken by the teller. */
+  /**
+   * Organisations about to be told; added by whoever changes the directory, taken by the teller.
+   */
   private final Set<OrgId> changed = ConcurrentHashMap.newKeySet();
 
   /** What was told last; owned by the teller. */
@@ -49,7 +51,8 @@ public final class EventsHub implements Hub {
 
   @Activate
   public EventsHub(
-      @Reference(name = "directory") AgentDirectory directory, @Reference(name = "node") Node node) {
+      @Reference(name = "directory") AgentDirectory directory,
+      @Reference(name = "node") Node node) {
     this.directory = directory;
     this.node = node;
     this.teller =

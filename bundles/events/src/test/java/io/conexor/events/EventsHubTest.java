@@ -57,7 +57,9 @@ class EventsHubTest {
     hub.opened(theirs);
     assertThat(mine.told).containsExactly(List.of());
 
-    directory.set(List.of(link(1, "node-a", SourceOffer.State.DOWN), link(2, "node-b", SourceOffer.State.UP)));
+    directory.set(
+        List.of(
+            link(1, "node-a", SourceOffer.State.DOWN), link(2, "node-b", SourceOffer.State.UP)));
 
     await().atMost(Duration.ofSeconds(10)).until(() -> mine.told.size() == 2);
     Map<?, ?> agent = (Map<?, ?>) mine.told.get(1).get(0);
@@ -89,7 +91,8 @@ class EventsHubTest {
 
   @Test
   void agents_and_servers_keys_may_not_connect() {
-    assertThat(hub.refusal(new Principal.AgentKey(ORG, KeyId.random(), AGENT, "berlin"))).isPresent();
+    assertThat(hub.refusal(new Principal.AgentKey(ORG, KeyId.random(), AGENT, "berlin")))
+        .isPresent();
     assertThat(hub.refusal(new Principal.AdminToken(ORG, KeyId.random(), "script"))).isEmpty();
   }
 

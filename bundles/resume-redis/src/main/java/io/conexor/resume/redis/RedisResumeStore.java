@@ -103,7 +103,13 @@ public final class RedisResumeStore implements ResumeStore {
     args.add(millis(timeToLive));
     args.addAll(change.messages());
     return eval(Scripts.SAVE, connection, args)
-        .thenApply(answer -> Saved.values()[((Number) answer.get(0)).intValue()]);
+        .thenApply(
+            answer ->
+                switch (((Number) answer.get(0)).intValue()) {
+                  case 0 -> Saved.SAVED;
+                  case 1 -> Saved.BEHIND;
+                  default -> Saved.TAKEN;
+                });
   }
 
   @Override

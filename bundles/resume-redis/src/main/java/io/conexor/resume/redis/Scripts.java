@@ -11,9 +11,9 @@ final class Scripts {
   static final int SAVE_HEADER = 8;
 
   /**
-   * ARGV: owner, fence, whole (1 or 0), facts are given (1 or 0), facts, number of the first message,
-   * acknowledged, time to live in ms, message, ... Answers {@code [0]} saved, {@code [1]} behind,
-   * {@code [2]} taken.
+   * ARGV: owner, fence, whole (1 or 0), facts are given (1 or 0), facts, number of the first
+   * message, acknowledged, time to live in ms, message, ... Answers {@code [0]} saved, {@code [1]}
+   * behind, {@code [2]} taken.
    */
   static final String SAVE =
       """
@@ -45,7 +45,9 @@ final class Scripts {
       return {0}
       """;
 
-  /** ARGV: owner, time to live in ms. Answers fence, owner, facts, first, message, ... or nothing. */
+  /**
+   * ARGV: owner, time to live in ms. Answers fence, owner, facts, first, message, ... or nothing.
+   */
   static final String TAKE_OVER =
       """
       if redis.call('EXISTS', KEYS[1]) == 0 then return {} end
