@@ -18,8 +18,28 @@ record Call(String title, String path, Map<String, String> headers, Object body)
   private static final String REVISION = "2026-07-28";
   private static final String META = "io.modelcontextprotocol/";
 
+  /** The hand-written tool. */
+  static Call largestCities(String mcpPath, String key) {
+    return ofTool(mcpPath, key, Setup.TOOL, Map.of("country", "JP"));
+  }
+
+  /** A query across three tables, with a parameter. */
+  static Call largeAirports(String key) {
+    return ofQuery(
+        key,
+        """
+        select continents.name as continent, count(*) as airports
+        from airports
+        join countries on countries.code = airports.country_code
+        join continents on continents.code = countries.continent_code
+        where airports.type = ?
+        group by 1 order by 2 desc""",
+        List.of("large"));
+  }
+
   /** A tool, by the stateless revision of MCP: no handshake, the body says who asks. */
-  static Call ofTool(String mcpPath, String key, String tool, Map<String, Object> arguments) {
+  private static Call ofTool(
+      String mcpPath, String key, String tool, Map<String, Object> arguments) {
     Map<String, String> headers = new LinkedHashMap<>();
     headers.put("X-API-Key", key);
     headers.put("Accept", "application/json, text/event-stream");
@@ -41,13 +61,13 @@ record Call(String title, String path, Map<String, String> headers, Object body)
     return new Call("MCP tool " + tool + " " + arguments, mcpPath, headers, body);
   }
 
-  static Call ofQuery(String key, String source, String sql, List<Object> parameters) {
+  private static Call ofQuery(String key, String sql, List<Object> parameters) {
     Map<String, Object> body = new LinkedHashMap<>();
-    body.put("source", source);
-    body.put("sql", sql);
+    body.put("source", Setup.NAME);
+    body.put("sql", sql.replaceAll("\\s+", " "));
     body.put("parameters", parameters);
     return new Call(
-        "REST query " + sql.replaceAll("\\s+", " ") + " " + parameters,
+        "REST query, its parameters " + parameters + "\n\n" + sql.indent(2).stripTrailing(),
         "/api/v1/query",
         Map.of("X-API-Key", key),
         body);

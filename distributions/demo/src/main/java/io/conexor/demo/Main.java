@@ -49,20 +49,33 @@ public final class Main {
       System.out.print(Options.USAGE);
       return;
     }
+    Options options;
     try {
-      Options options = Options.of(args, usualData(distributions));
-      System.setProperty("conexor.demo.log", options.data().resolve("demo.log").toString());
-      Main demo = new Main(distributions, options);
-      // Ctrl-C, SIGTERM and our own failures all end here
-      Runtime.getRuntime().addShutdownHook(new Thread(demo::stop, "conexor-demo-stop"));
-      demo.run();
+      options = Options.of(args, usualData(distributions));
     } catch (DemoException e) {
       System.err.println("demo: " + e.getMessage());
-      System.exit(1);
-    } catch (IOException | SQLException | ExecutionException e) {
-      System.err.println("demo: " + e);
-      System.exit(1);
+      System.exit(2);
+      return;
     }
+    System.setProperty("conexor.demo.log", options.data().resolve("demo.log").toString());
+    Main demo = new Main(distributions, options);
+    // Ctrl-C, SIGTERM and our own failures all end here
+    Runtime.getRuntime().addShutdownHook(new Thread(demo::stop, "conexor-demo-stop"));
+    try {
+      demo.run();
+    } catch (DemoException | IOException | SQLException | ExecutionException e) {
+      demo.giveUp(e instanceof DemoException ? String.valueOf(e.getMessage()) : e.toString());
+    }
+  }
+
+  /** Says why, unless it only follows from having been told to stop. */
+  private void giveUp(String why) {
+    synchronized (started) {
+      if (!isStopping) {
+        System.err.println("demo: " + why);
+      }
+    }
+    System.exit(1);
   }
 
   private static Path usualData(Path distributions) {
@@ -151,84 +164,39 @@ public final class Main {
 
     String key = secrets.get("serverKey").orElseThrow();
     String mcpPath = "/mcp/" + Setup.ORGANISATION + "/" + Setup.NAME;
-    Call tool = Call.ofTool(mcpPath, key, Setup.TOOL, Map.of("country", "JP"));
-    Call query =
-        Call.ofQuery(
-            key,
-            Setup.NAME,
-            "select continents.name as continent, count(*) as airports from airports"
-                + " join countries on countries.code = airports.country_code"
-                + " join continents on continents.code = countries.continent_code"
-                + " where airports.type = ? group by 1 order by 2 desc",
-            List.of("large"));
-    for (Call call : List.of(tool, query)) {
+    List<Call> calls = List.of(Call.largestCities(mcpPath, key), Call.largeAirports(key));
+    for (Call call : calls) {
       Call.Rows rows = call.run(http);
       System.out.printf(
           "%n%s%n%n%s%n  %d rows, served by agent '%s'%n",
           call.title(), rows.table(), rows.rows().size(), rows.agent());
     }
     System.out.println();
-    long readyMillis = progress.millis();
     progress.say("ready; Ctrl-C stops everything, the data stays");
 
-    Map<String, Object> facts = new LinkedHashMap<>();
-    facts.put("mcpUrl", http.base() + mcpPath);
-    facts.put("restUrl", http.base() + "/api/v1");
-    facts.put("healthUrl", http.base() + "/health");
-    facts.put("apiKey", key);
-    facts.put("adminToken", secrets.get("adminKey").orElseThrow());
-    facts.put("email", Setup.EMAIL);
-    facts.put("password", setup.password());
-    facts.put("source", Setup.NAME);
-    facts.put("data", data.toString());
-    Map<String, Object> pids = new LinkedHashMap<>();
+    Map<String, Long> pids = new LinkedHashMap<>();
     pids.put("demo", ProcessHandle.current().pid());
     pids.put("server", server.pid());
     pids.put("agent", agent.pid());
     pids.put("sampleDatabase", database.pid());
-    facts.put("pids", pids);
-    facts.put("readyMs", readyMillis);
-    tell(http, facts, List.of(tool, query));
+    String admin = secrets.get("adminKey").orElseThrow();
+    Facts facts =
+        new Facts(
+            http.base(), mcpPath, key, admin, setup.password(), data, pids, progress.millis());
+    System.out.println(facts.text(shellCommand()));
+    System.out.println("Again, from any shell:\n");
+    calls.forEach(call -> System.out.println(call.curl(http) + "\n"));
     if (options.json() != null) {
-      Secrets.writeJson(options.json(), facts);
+      Secrets.writeJson(options.json(), facts.json());
     }
     CompletableFuture.anyOf(server.onExit(), agent.onExit()).join();
-    failUnlessStopping(server.isAlive() ? agent : server);
+    throw (server.isAlive() ? agent : server).ended();
   }
 
-  private void tell(Http http, Map<String, Object> facts, List<Call> calls) {
-    String shell =
-        options.data().equals(usualData(distributions))
-            ? "./conexor shell"
-            : "CONEXOR_RUNTIME_DATA_DIR=" + options.data().resolve("server") + " ./conexor shell";
-    System.out.printf(
-        """
-
-          MCP      %s
-          REST     %s
-          health   %s
-          key      %s        header X-API-Key, for MCP and queries
-          admin    %s        the same header, for everything else of REST
-          login    %s / %s
-          shell    %s
-
-        Again, from any shell:
-
-        %s
-
-        %s
-
-        """,
-        facts.get("mcpUrl"),
-        facts.get("restUrl"),
-        facts.get("healthUrl"),
-        facts.get("apiKey"),
-        facts.get("adminToken"),
-        facts.get("email"),
-        facts.get("password"),
-        shell,
-        calls.get(0).curl(http),
-        calls.get(1).curl(http));
+  private String shellCommand() {
+    return options.data().equals(usualData(distributions))
+        ? "./conexor shell"
+        : "CONEXOR_RUNTIME_DATA_DIR=" + options.data().resolve("server") + " ./conexor shell";
   }
 
   /** Where PostgreSQL's programs are: those of the user's choice, else our own. */
@@ -350,14 +318,6 @@ public final class Main {
         }
       }
       progress.say("stopped");
-    }
-  }
-
-  private void failUnlessStopping(Program program) {
-    synchronized (started) {
-      if (!isStopping) {
-        throw program.ended();
-      }
     }
   }
 }
