@@ -49,6 +49,9 @@ public final class SpooledAuditTrail implements AuditTrail, HealthCheck {
   /** Looks without finding anything after which the writer sleeps until it is woken. */
   private static final int IDLE_LOOKS = 50;
 
+  /** A statement costs the same for one record as for many, so some are let come together. */
+  private static final long GATHER_NANOS = TimeUnit.MILLISECONDS.toNanos(100);
+
   private static final int GROUP_BYTES = 256 * 1024;
   private static final Duration RETRY = Duration.ofMillis(250);
   private static final Duration RETRY_MAX = Duration.ofSeconds(5);
@@ -259,6 +262,9 @@ public final class SpooledAuditTrail implements AuditTrail, HealthCheck {
           undelivered = "";
         }
         failures = 0;
+        if (batch.records().size() < settings.batchMax() && !isClosing) {
+          pause(GATHER_NANOS);
+        }
       } catch (IOException | RuntimeException e) {
         failures++;
         undelivered = String.valueOf(e.getMessage());
