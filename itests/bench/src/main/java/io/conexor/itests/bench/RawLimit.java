@@ -46,7 +46,7 @@ final class RawLimit implements AutoCloseable {
       }
       double took = (System.nanoTime() - start) / 1e9;
       long[] nanos = all.stream().flatMapToLong(Arrays::stream).toArray();
-      return HttpLoad.Result.of(nanos, nanos.length, took);
+      return HttpLoad.Result.of(nanos, nanos.length, 0, took);
     } finally {
       threads.shutdown();
     }

@@ -11,6 +11,7 @@ import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.locks.LockSupport;
 import java.util.function.DoubleSupplier;
 import java.util.function.ToDoubleFunction;
 import java.util.stream.Stream;
@@ -117,10 +118,14 @@ public final class RelayBench {
 
   private static Round round(Subject subject, AccountsDatabase database, int concurrency)
       throws Exception {
+    LockSupport.parkNanos(500_000_000); // what the subject before left to do ends here
     subject.load().run(concurrency, 0.3); // connections and caches are this subject's again
     double cpu = subject.cpuMicros().getAsDouble();
     double busy = database.cpuMicros();
     Result result = subject.load().run(concurrency, SECONDS);
+    if (result.failures() > 0) {
+      say(subject.name() + ": " + result.failures() + " calls failed and are not counted");
+    }
     return new Round(
         result,
         (subject.cpuMicros().getAsDouble() - cpu) / result.operations(),

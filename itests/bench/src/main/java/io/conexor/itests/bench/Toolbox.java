@@ -104,8 +104,7 @@ final class Toolbox implements AutoCloseable {
 
   private boolean answers() {
     try {
-      HttpLoad.run(prepared(), 1, 0.01);
-      return true;
+      return HttpLoad.run(prepared(), 1, 0.01).failures() == 0;
     } catch (IOException | RuntimeException e) {
       return false;
     }
