@@ -50,6 +50,11 @@ final class Call implements AgentCall {
   private volatile boolean isEnded;
 
   private @Nullable Attempt current;
+
+  /** A second attempt of a read whose first one is slow; the first to answer wins. */
+  private @Nullable Attempt hedge;
+
+  private boolean isHedged;
   private @Nullable List<Column> columns;
   private int attempts;
   private int granted = AgentCalls.INITIAL_BATCHES;
@@ -65,6 +70,9 @@ final class Call implements AgentCall {
 
   /** When waiting for an agent to appear ends; 0 = not waiting. Set before it is queued. */
   private volatile long waitUntilNanos;
+
+  /** Since when it waits for a place; 0 = it does not. Set before it is queued. */
+  private volatile long queuedNanos;
 
   Call(Calls calls, Request request, RowSink sink) {
     this.calls = calls;
@@ -82,6 +90,14 @@ final class Call implements AgentCall {
 
   void waitUntil(long nanos) {
     waitUntilNanos = nanos;
+  }
+
+  long queuedNanos() {
+    return queuedNanos;
+  }
+
+  void queuedAt(long nanos) {
+    queuedNanos = nanos;
   }
 
   /** Enters when nobody is inside; {@link #exit} must follow. */
@@ -121,16 +137,20 @@ final class Call implements AgentCall {
     try {
       step.run();
     } catch (RuntimeException e) {
-      log.error("a step of a call failed", e);
-      end(
-          null,
-          new ConexorException(
-              Blame.BUG,
-              Applied.UNKNOWN,
-              "internal_error",
-              "a defect ended the call; the log of this backend has the cause",
-              e));
+      onDefect(e);
     }
+  }
+
+  /** Inside. One call ends, the others go on. */
+  void onDefect(RuntimeException cause) {
+    log.error("a step of a call failed", cause);
+    end(
+        new ConexorException(
+            Blame.BUG,
+            Applied.UNKNOWN,
+            "internal_error",
+            "a defect ended the call; the log of this backend has the cause",
+            cause));
   }
 
   @Override
@@ -141,10 +161,8 @@ final class Call implements AgentCall {
     post(
         () -> {
           granted = (int) Math.min(Integer.MAX_VALUE, (long) granted + batches);
-          Attempt attempt = current;
-          if (attempt != null) {
-            passOnCredit(attempt);
-          }
+          passOnCredit(current);
+          passOnCredit(hedge);
         });
   }
 
@@ -152,7 +170,10 @@ final class Call implements AgentCall {
    * Inside. Tells the agent in pieces of half a window, which costs a short result no message at
    * all, but never lets it wait for what has been granted.
    */
-  private void passOnCredit(Attempt attempt) {
+  private void passOnCredit(@Nullable Attempt attempt) {
+    if (attempt == null) {
+      return;
+    }
     int more = granted - attempt.granted;
     if (more >= AgentCalls.INITIAL_BATCHES / 2 || (more > 0 && delivered >= attempt.granted)) {
       attempt.granted = granted;
@@ -164,9 +185,8 @@ final class Call implements AgentCall {
   public void cancel(String reason) {
     post(
         () -> {
-          stopAttempt();
+          stopAttempts();
           end(
-              null,
               new ConexorException(
                   Blame.CALLER, applied(), "cancelled", "the call was cancelled: " + reason));
         });
@@ -175,13 +195,20 @@ final class Call implements AgentCall {
   /** Whether a route must not be taken (again); called while nobody is inside, or from inside. */
   boolean excludes(Route route) {
     return hasTried(route)
+        || isUnderWay(current, route)
         || (deadPaths != null && deadPaths.contains(route.path()))
+        || !request.mayRunOn(route)
         || !route.path().isUsable();
   }
 
   /** Whether the agent itself answered that it can't; as {@link #excludes}. */
   boolean hasTried(Route route) {
     return triedAgents != null && triedAgents.contains(route.attachment().process());
+  }
+
+  private static boolean isUnderWay(@Nullable Attempt attempt, Route route) {
+    return attempt != null
+        && attempt.route.attachment().process().equals(route.attachment().process());
   }
 
   boolean hasExclusions() {
@@ -196,19 +223,22 @@ final class Call implements AgentCall {
       return;
     }
     waitUntilNanos = 0;
+    queuedNanos = 0;
     Attempt attempt = new Attempt(this, route, calls.now());
     if (!calls.slots().put(attempt)) {
       route.stats().release();
-      end(null, Failures.backendFull());
+      if (current == null) {
+        end(Failures.backendFull());
+      }
       return;
     }
+    calls.shares().started(request.org());
     GrowingBytes message;
     try {
       message = request.encode(attempt.id, granted);
     } catch (ProtocolException e) {
       discard(attempt);
       end(
-          null,
           new ConexorException(
               Blame.CALLER,
               Applied.NO,
@@ -216,18 +246,40 @@ final class Call implements AgentCall {
               "the statement and its parameters do not fit into one message: " + e.getMessage()));
       return;
     }
-    current = attempt;
     attempts++;
     attempt.granted = granted;
+    boolean isFirst = current == null;
+    if (isFirst) {
+      current = attempt;
+    } else {
+      hedge = attempt;
+    }
     if (attempt.path().open(attempt, message)) {
-      startedBefore = mayHaveStarted;
+      if (isFirst) {
+        startedBefore = mayHaveStarted;
+      }
       mayHaveStarted = true;
       return;
     }
-    current = null;
-    discard(attempt);
+    forget(attempt);
     excludePath(attempt.path());
-    again(Failures.lost(route.attachment().agentName(), Applied.NO, "its link took no message"));
+    if (current == null) {
+      again(Failures.lost(route.attachment().agentName(), Applied.NO, "its link took no message"));
+    }
+  }
+
+  /** Inside. The answer is late; another agent is asked too, if one has room. */
+  void onSlow(Attempt attempt) {
+    if (isEnded || isHedged || attempt != current || attempt.isAnswered) {
+      return;
+    }
+    isHedged = true;
+    calls.hedge(this);
+  }
+
+  /** After so long without an answer another agent is asked too; 0 = never. */
+  long hedgeNanos() {
+    return request.repeatable() ? request.hedgeNanos(calls.hedgeNanos()) : 0;
   }
 
   /** Inside. Some rows; the bytes are valid during this call only. */
@@ -238,18 +290,18 @@ final class Call implements AgentCall {
       byte[] bytes,
       int offset,
       int length) {
-    if (isEnded || attempt != current) {
+    if (isEnded || !isLive(attempt)) {
       return;
     }
     answered(attempt);
+    win(attempt);
     if (columns == null) {
       columns = newColumns;
     }
     List<Column> known = columns;
     if (known == null || delivered >= granted) {
-      stopAttempt();
+      stopAttempts();
       end(
-          attempt,
           Failures.misbehaved(
               agent(attempt), known == null ? "rows without columns" : "more rows than asked for"));
       return;
@@ -261,17 +313,17 @@ final class Call implements AgentCall {
 
   /** Inside. The agent ended the call. */
   void onEnd(Attempt attempt, CallEnd result) {
-    if (isEnded || attempt != current) {
+    if (isEnded || !isLive(attempt)) {
       return;
     }
     answered(attempt);
-    current = null;
-    discard(attempt);
     CallError error = result.error();
     if (result.status() == CallStatus.DONE || error == null) {
+      win(attempt);
+      forget(attempt);
       attempt.route.stats().succeeded();
       if (columns == null) {
-        end(attempt, Failures.misbehaved(agent(attempt), "a result without columns"));
+        end(Failures.misbehaved(agent(attempt), "a result without columns"));
         return;
       }
       isEnded = true;
@@ -288,11 +340,13 @@ final class Call implements AgentCall {
       }
       return;
     }
+    forget(attempt);
     ConexorException failure = Failures.of(agent(attempt), error);
-    if (failure.applied() == Applied.NO) {
+    if (failure.applied() == Applied.NO && current == null) {
       mayHaveStarted = startedBefore;
     }
-    if (failure.blame() == Blame.DEPENDENCY || failure.blame() == Blame.BUG) {
+    // A defect may be one of the statement; it says nothing about the next one.
+    if (failure.blame() == Blame.DEPENDENCY) {
       attempt.route.stats().failed(calls.now());
     } else {
       attempt.route.stats().succeeded();
@@ -306,7 +360,8 @@ final class Call implements AgentCall {
       triedAgents.add(attempt.route.attachment().process());
       again(failure);
     } else {
-      end(attempt, failure);
+      stopAttempts();
+      end(failure);
     }
   }
 
@@ -316,27 +371,28 @@ final class Call implements AgentCall {
    * @param isPathGone it will not come back
    */
   void onLost(Attempt attempt, Applied applied, boolean isPathGone, String reason) {
-    if (isEnded || attempt != current) {
+    if (isEnded || !isLive(attempt)) {
       return;
     }
-    stopAttempt();
+    attempt.path().cancel(attempt);
+    forget(attempt);
     if (isPathGone) {
       excludePath(attempt.path());
     }
-    if (applied == Applied.NO) {
+    if (applied == Applied.NO && current == null) {
       mayHaveStarted = startedBefore;
     }
     ConexorException failure = Failures.lost(agent(attempt), applied, reason);
     if (delivered == 0 && (applied == Applied.NO || request.repeatable())) {
       again(failure);
     } else {
-      end(attempt, failure);
+      end(failure);
     }
   }
 
   /** Inside. What the agent said about an attempt; the bytes are valid during this call only. */
   void onMessage(Attempt attempt, ByteBuffer message) {
-    if (isEnded || attempt != current) {
+    if (isEnded || !isLive(attempt)) {
       return;
     }
     FrameReader frame = new FrameReader().message(message);
@@ -356,9 +412,9 @@ final class Call implements AgentCall {
 
   /** Inside. An agent's message can't be read. */
   void onGarbage(Attempt attempt, ProtocolException cause) {
-    if (!isEnded && attempt == current) {
-      stopAttempt();
-      end(attempt, Failures.misbehaved(agent(attempt), "garbage: " + cause.getMessage()));
+    if (!isEnded && isLive(attempt)) {
+      stopAttempts();
+      end(Failures.misbehaved(agent(attempt), "garbage: " + cause.getMessage()));
     }
   }
 
@@ -368,12 +424,8 @@ final class Call implements AgentCall {
       return;
     }
     Attempt attempt = current;
-    if (attempt != null) {
-      attempt.route.stats().failed(calls.now());
-    }
-    stopAttempt();
+    stopAttempts();
     end(
-        attempt,
         Failures.deadline(
             request.source(), attempt == null ? null : agent(attempt), applied(), lastFailure));
   }
@@ -386,24 +438,27 @@ final class Call implements AgentCall {
   void onNobody(boolean isListed) {
     ConexorException last = lastFailure;
     if (last != null) {
-      end(null, last);
+      end(last);
     } else {
       String source = request.source();
-      end(null, isListed ? Failures.unreachable(source) : Failures.noAgent(source));
+      end(isListed ? Failures.unreachable(source) : Failures.noAgent(source));
     }
   }
 
   /** Inside. There is no place now, and none to wait in. */
   void onRefused(ConexorException refusal) {
-    end(null, refusal);
+    end(refusal);
   }
 
   /** Inside, or before anyone else knows the call. */
   private void again(ConexorException failure) {
     lastFailure = failure;
+    if (current != null) {
+      return; // the other attempt goes on
+    }
     columns = null;
     if (attempts >= calls.maxAttempts() || request.deadline().passed()) {
-      end(null, failure);
+      end(failure);
     } else {
       calls.admit(this);
     }
@@ -424,33 +479,50 @@ final class Call implements AgentCall {
     deadPaths.add(path);
   }
 
-  /** Has the agent cancel the attempt under way, and forgets it. */
-  private void stopAttempt() {
-    Attempt attempt = current;
-    current = null;
-    if (attempt != null) {
-      attempt.path().cancel(attempt);
-      discard(attempt);
+  private boolean isLive(Attempt attempt) {
+    return attempt == current || attempt == hedge;
+  }
+
+  /** The attempt is the one whose rows count; what else is under way is cancelled. */
+  private void win(Attempt attempt) {
+    Attempt loser = attempt == current ? hedge : current;
+    if (loser != null) {
+      loser.path().cancel(loser);
+      forget(loser);
     }
+  }
+
+  /** Has the agents cancel what is under way, and forgets it. */
+  private void stopAttempts() {
+    while (current != null) {
+      Attempt attempt = current;
+      attempt.path().cancel(attempt);
+      forget(attempt);
+    }
+  }
+
+  private void forget(Attempt attempt) {
+    if (attempt == current) {
+      current = hedge;
+    }
+    hedge = null;
+    discard(attempt);
   }
 
   private void discard(Attempt attempt) {
     if (calls.slots().remove(attempt)) {
       attempt.route.stats().release();
+      calls.shares().ended(request.org());
       calls.released(this);
     }
   }
 
-  private void end(@Nullable Attempt attempt, ConexorException failure) {
+  private void end(ConexorException failure) {
     if (isEnded) {
       return;
     }
+    stopAttempts();
     isEnded = true;
-    Attempt left = current != null ? current : attempt;
-    current = null;
-    if (left != null) {
-      discard(left);
-    }
     try {
       sink.failed(failure);
     } catch (RuntimeException e) {

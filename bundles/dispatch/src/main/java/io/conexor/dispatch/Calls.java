@@ -22,12 +22,14 @@ import io.conexor.protocol.agent.AgentDecoder;
 import io.conexor.protocol.hub.FrameReader;
 import io.conexor.protocol.hub.HubMessage;
 import java.nio.ByteBuffer;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.UUID;
+import java.util.concurrent.Callable;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.ConcurrentHashMap;
@@ -49,9 +51,12 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /** Calls to agents, over links of this backend and, relayed, over those of others. */
-@Component(service = AgentCalls.class, configurationPid = Calls.PID)
+@Component(
+    service = {AgentCalls.class, Callable.class},
+    configurationPid = Calls.PID,
+    property = "conexor.drain:Boolean=true")
 @Designate(ocd = Calls.Config.class)
-public final class Calls implements AgentCalls {
+public final class Calls implements AgentCalls, Callable<Boolean> {
 
   static final String PID = "io.conexor.dispatch";
 
@@ -60,6 +65,9 @@ public final class Calls implements AgentCalls {
 
   /** The agent watches the deadline too and knows better what happened, so its word may come. */
   private static final long GRACE_NANOS = 100_000_000L;
+
+  /** The launcher's own limit is usually shorter. */
+  private static final Duration DRAIN = Duration.ofSeconds(60);
 
   /** The hub tells of a lost link at once; this is for one that was lost while a call went out. */
   private static final long MISSED_NANOS = 1_000_000_000L;
@@ -88,6 +96,40 @@ public final class Calls implements AgentCalls {
     long agent_wait_ms() default 2_000;
 
     @AttributeDefinition(
+        name = "Calls",
+        description =
+            "Calls of this backend under way at agents, 16..60000; beyond it organisations that"
+                + " have more than an equal share wait",
+        min = "16",
+        max = "60000")
+    int calls_max() default 2_000;
+
+    @AttributeDefinition(
+        name = "Queue size of an organisation",
+        description = "Calls that may wait per organisation, 0..100000; beyond it they are refused",
+        min = "0",
+        max = "100000")
+    int org_queue_max() default 1_024;
+
+    @AttributeDefinition(
+        name = "Wait for a place",
+        description =
+            "Milliseconds a call waits for a place at an agent, 10..600000; it is refused at once"
+                + " when it would have to wait longer",
+        min = "10",
+        max = "600000")
+    long queue_wait_ms() default 5_000;
+
+    @AttributeDefinition(
+        name = "Hedge",
+        description =
+            "Milliseconds after which a read that was not answered is sent to a second agent too,"
+                + " 0..60000; 0 = never, unless a call asks for it",
+        min = "0",
+        max = "60000")
+    long hedge_after_ms() default 0;
+
+    @AttributeDefinition(
         name = "Silence between backends",
         description =
             "Milliseconds after which a backend that relays a call and does not answer counts as"
@@ -98,17 +140,33 @@ public final class Calls implements AgentCalls {
   }
 
   /** The checked configuration. */
-  record Settings(int queueMax, int attemptsMax, long agentWaitMillis, long relaySilenceMillis) {
+  record Settings(
+      int queueMax,
+      int orgQueueMax,
+      long queueWaitMillis,
+      int callsMax,
+      int attemptsMax,
+      long agentWaitMillis,
+      long hedgeAfterMillis,
+      long relaySilenceMillis) {
 
     static Settings checked(Config config) {
       within("queue.max", config.queue_max(), 0, 100_000);
+      within("org.queue.max", config.org_queue_max(), 0, 100_000);
+      within("queue.wait.ms", config.queue_wait_ms(), 10, 600_000);
+      within("calls.max", config.calls_max(), 16, 60_000);
       within("attempts.max", config.attempts_max(), 1, 16);
       within("agent.wait.ms", config.agent_wait_ms(), 0, 60_000);
+      within("hedge.after.ms", config.hedge_after_ms(), 0, 60_000);
       within("relay.silence.ms", config.relay_silence_ms(), 200, 60_000);
       return new Settings(
           config.queue_max(),
+          config.org_queue_max(),
+          config.queue_wait_ms(),
+          config.calls_max(),
           config.attempts_max(),
           config.agent_wait_ms(),
+          config.hedge_after_ms(),
           config.relay_silence_ms());
     }
 
@@ -128,6 +186,7 @@ public final class Calls implements AgentCalls {
   private final Settings settings;
   private final SlotTable slots = new SlotTable(SLOTS);
   private final ConcurrentHashMap<Source.Key, Source> sources = new ConcurrentHashMap<>();
+  private final Shares shares;
   private final Relay relay = new Relay(this::frame);
   private final RelayOrigin origin;
   private final RelayHost host;
@@ -149,6 +208,7 @@ public final class Calls implements AgentCalls {
     this.links = links;
     this.self = self;
     this.settings = settings;
+    this.shares = new Shares(settings.callsMax(), settings.orgQueueMax());
     long silence = settings.relaySilenceMillis() * 1_000_000;
     this.origin = new RelayOrigin(relay, slots, silence, now());
     this.host = new RelayHost(relay, slots, links, 3 * silence, now());
@@ -179,6 +239,12 @@ public final class Calls implements AgentCalls {
 
   void unbindBackplane(Backplane backplane) {
     relay.detach(backplane);
+  }
+
+  /** The drain: calls that other backends sent here end; new ones of theirs go another way. */
+  @Override
+  public Boolean call() {
+    return host.detach(DRAIN);
   }
 
   @Deactivate
@@ -266,7 +332,9 @@ public final class Calls implements AgentCalls {
         if (offer.name().equals(source)) {
           int limit = Math.max(16, 4 * offer.maxConcurrent());
           AgentStats known = stats.apply(attachment.process());
-          routes.add(new Route(attachment, path, isLocal, offer.state(), limit, known));
+          routes.add(
+              new Route(
+                  attachment, path, isLocal, offer.state(), offer.isReadOnly(), limit, known));
           break;
         }
       }
@@ -306,6 +374,26 @@ public final class Calls implements AgentCalls {
     return settings.agentWaitMillis() * 1_000_000;
   }
 
+  Shares shares() {
+    return shares;
+  }
+
+  long queueWaitNanos() {
+    return settings.queueWaitMillis() * 1_000_000;
+  }
+
+  long hedgeNanos() {
+    return settings.hedgeAfterMillis() * 1_000_000;
+  }
+
+  /** Asks a second agent, if one has room. */
+  void hedge(Call call) {
+    Source source = sources.get(new Source.Key(call.request.org(), call.request.source()));
+    if (source != null) {
+      source.hedge(call);
+    }
+  }
+
   /** A place at an agent became free. */
   void released(Call call) {
     Source source = sources.get(new Source.Key(call.request.org(), call.request.source()));
@@ -325,6 +413,7 @@ public final class Calls implements AgentCalls {
   private void sweep() {
     try {
       long now = now();
+      shares.sweep();
       slots.forEach(slot -> sweep(slot, now));
       sources.values().forEach(source -> source.sweep(now));
       origin.sweep(now);
@@ -344,6 +433,11 @@ public final class Calls implements AgentCalls {
           && attempt.path() instanceof Path.Local local
           && links.find(local.link().id()).isEmpty()) {
         call.post(() -> call.onLost(attempt, Applied.UNKNOWN, true, "the link is gone"));
+      } else {
+        long hedge = call.hedgeNanos();
+        if (hedge > 0 && now - attempt.startedNanos > hedge) {
+          call.post(() -> call.onSlow(attempt));
+        }
       }
     }
   }
@@ -395,6 +489,10 @@ public final class Calls implements AgentCalls {
       if (call.tryEnter()) {
         try {
           call.onMessage(attempt, message);
+        } catch (ProtocolException e) {
+          throw e;
+        } catch (RuntimeException e) {
+          call.onDefect(e);
         } finally {
           call.exit();
         }

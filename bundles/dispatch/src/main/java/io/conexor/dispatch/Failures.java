@@ -36,14 +36,41 @@ final class Failures {
         Duration.ofSeconds(2));
   }
 
-  static ConexorException sourceBusy(String source, int queued) {
+  static ConexorException writeNotAnnounced(String source) {
+    return new ConexorException(
+        Blame.CALLER,
+        Applied.NO,
+        "write_not_announced",
+        "the agents of '"
+            + source
+            + "' allow changes, so a request has to say that it may make some: header"
+            + " 'Conexor-Write: true'");
+  }
+
+  static ConexorException sourceBusy(String source, int queued, long waitNanos) {
     return new ConexorException(
         Blame.CAPACITY,
         Applied.NO,
         "source_busy",
         "all agents of '" + source + "' are busy and " + queued + " calls wait; try again shortly",
         null,
-        SOON);
+        soon(waitNanos));
+  }
+
+  static ConexorException organisationBusy(long waitNanos) {
+    return new ConexorException(
+        Blame.CAPACITY,
+        Applied.NO,
+        "organisation_busy",
+        "too many calls of this organisation wait at this backend; try again shortly",
+        null,
+        soon(waitNanos));
+  }
+
+  private static Duration soon(long waitNanos) {
+    Duration wait = Duration.ofNanos(waitNanos);
+    Duration most = Duration.ofSeconds(30);
+    return wait.compareTo(SOON) < 0 ? SOON : wait.compareTo(most) > 0 ? most : wait;
   }
 
   static ConexorException backendFull() {

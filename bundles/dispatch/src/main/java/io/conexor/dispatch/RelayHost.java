@@ -13,12 +13,17 @@ import io.conexor.protocol.agent.AgentMessage;
 import io.conexor.protocol.agent.AgentWire;
 import io.conexor.protocol.hub.FrameReader;
 import java.nio.ByteBuffer;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -47,6 +52,12 @@ final class RelayHost {
   private final long patienceNanos;
   private final Map<NodeId, Guest> guests = new ConcurrentHashMap<>();
 
+  /** Written once by the drain, read by the receiving thread. */
+  private volatile boolean isDraining;
+
+  /** Completed by the sweep of a drain when no call is left. */
+  private final CompletableFuture<Boolean> drained = new CompletableFuture<>();
+
   /** Belongs to the sweep. */
   private long sweptNanos;
 
@@ -74,10 +85,10 @@ final class RelayHost {
     Relayed call = guest.calls.get(originId);
     if (call == null) {
       AgentLink link = links.find(linkId).orElse(null);
-      if (link == null) {
-        relay.send(
-            from,
-            RelayFrame.lost(originId, 0, Applied.NO, "its link to the other backend is gone"));
+      if (link == null || isDraining) {
+        String why =
+            link == null ? "its link to the other backend is gone" : "the other backend drains";
+        relay.send(from, RelayFrame.lost(originId, 0, Applied.NO, why));
         return;
       }
       call = new Relayed(from, originId, link);
@@ -235,8 +246,28 @@ final class RelayHost {
     }
   }
 
+  /**
+   * Takes no more calls, and waits until those under way have ended.
+   *
+   * @return false when some had not in time
+   */
+  boolean detach(Duration limit) {
+    isDraining = true;
+    try {
+      return drained.get(limit.toMillis(), TimeUnit.MILLISECONDS);
+    } catch (TimeoutException | ExecutionException e) {
+      return false;
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      return false;
+    }
+  }
+
   /** Called by the sweep. */
   void sweep(long now) {
+    if (isDraining && relayed() == 0) {
+      drained.complete(true);
+    }
     long slept = now - sweptNanos;
     sweptNanos = now;
     guests.forEach(
@@ -277,6 +308,14 @@ final class RelayHost {
   }
 
   void close() {
-    guests.values().forEach(g -> g.calls.values().forEach(call -> abandon(g, call)));
+    for (Guest guest : guests.values()) {
+      for (Relayed call : guest.calls.values()) {
+        int sent = call.sent;
+        abandon(guest, call);
+        relay.send(
+            call.from,
+            RelayFrame.lost(call.originId, sent, Applied.UNKNOWN, "the other backend stops"));
+      }
+    }
   }
 }

@@ -7,6 +7,7 @@ import io.conexor.protocol.GrowingBytes;
 import io.conexor.protocol.agent.AgentEncoder;
 import io.conexor.protocol.agent.AgentMessage;
 import io.conexor.protocol.agent.AgentWire;
+import java.time.Duration;
 
 /** What is asked of an agent. */
 sealed interface Request {
@@ -18,6 +19,18 @@ sealed interface Request {
   Deadline deadline();
 
   boolean repeatable();
+
+  /** False where it could do what whoever asked did not mean to allow. */
+  default boolean mayRunOn(Route route) {
+    return true;
+  }
+
+  /**
+   * When another agent is asked too, though the first has not failed.
+   *
+   * @param usual what is configured; 0 = never
+   */
+  long hedgeNanos(long usual);
 
   /** The framed message that starts it. */
   GrowingBytes encode(int callId, int window);
@@ -45,6 +58,21 @@ sealed interface Request {
       return call.repeatable();
     }
 
+    /**
+     * Who says that a call may run twice says that it only reads; where changes are allowed nobody
+     * could hold him to it.
+     */
+    @Override
+    public boolean mayRunOn(Route route) {
+      return !call.repeatable() || route.isReadOnly();
+    }
+
+    @Override
+    public long hedgeNanos(long usual) {
+      Duration own = call.hedgeAfter();
+      return own == null ? usual : own.toNanos();
+    }
+
     @Override
     public GrowingBytes encode(int callId, int window) {
       GrowingBytes out = message(160 + call.sql().length());
@@ -70,6 +98,11 @@ sealed interface Request {
     @Override
     public boolean repeatable() {
       return true;
+    }
+
+    @Override
+    public long hedgeNanos(long usual) {
+      return 0;
     }
 
     @Override

@@ -9,5 +9,6 @@ record Route(
     Path path,
     boolean isLocal,
     SourceOffer.State state,
+    boolean isReadOnly,
     int limit,
     AgentStats stats) {}

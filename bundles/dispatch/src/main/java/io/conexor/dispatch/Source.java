@@ -50,14 +50,60 @@ final class Source {
     if (queued.get() == 0 && tryLaunch(call)) {
       return;
     }
-    if (queued.incrementAndGet() > calls.maxQueued()) {
-      queued.decrementAndGet();
-      call.onRefused(Failures.sourceBusy(key.name(), calls.maxQueued()));
+    Wait wait = expectedWait();
+    if (wait.nanos() > calls.queueWaitNanos()
+        || wait.nanos() + wait.serviceNanos() > call.request.deadline().remainingNanos()) {
+      call.onRefused(Failures.sourceBusy(key.name(), queued.get(), wait.nanos()));
       return;
     }
+    if (queued.incrementAndGet() > calls.maxQueued()) {
+      queued.decrementAndGet();
+      call.onRefused(Failures.sourceBusy(key.name(), calls.maxQueued(), wait.nanos()));
+      return;
+    }
+    if (!calls.shares().tryWait(key.org())) {
+      queued.decrementAndGet();
+      call.onRefused(Failures.organisationBusy(wait.nanos()));
+      return;
+    }
+    call.queuedAt(calls.now());
     queue.add(call);
     // A place may have become free between the look and the queue.
     pump();
+  }
+
+  /** How long one who comes now waits for his place, and then for his answer. */
+  private record Wait(long nanos, long serviceNanos) {}
+
+  /** By how fast the agents are; zero when nobody waits or nothing is known. */
+  private Wait expectedWait() {
+    int ahead = queued.get();
+    if (ahead == 0) {
+      return new Wait(0, 0);
+    }
+    long now = calls.now();
+    double perNano = 0;
+    int inFlight = 0;
+    UUID last = null;
+    for (Route route : routes()) {
+      UUID process = route.attachment().process();
+      long latency = route.stats().latencyNanos(now);
+      if (!process.equals(last) && latency > 0) {
+        perNano += (double) route.stats().inFlight() / latency;
+        inFlight += route.stats().inFlight();
+      }
+      last = process;
+    }
+    return perNano == 0
+        ? new Wait(0, 0)
+        : new Wait((long) (ahead / perNano), (long) (inFlight / perNano));
+  }
+
+  /** Inside the call's section: asks a second agent, if one has room. */
+  void hedge(Call call) {
+    if (queued.get() == 0 && choose(call) instanceof Choice.Go go) {
+      call.launch(this, go.route());
+    }
   }
 
   /** True when the call needs no place in the queue. */
@@ -77,6 +123,11 @@ final class Source {
       return true;
     }
     if (choice instanceof Choice.Nobody) {
+      List<Route> now = routes();
+      if (!now.isEmpty() && now.stream().noneMatch(call.request::mayRunOn)) {
+        call.onRefused(Failures.writeNotAnnounced(key.name()));
+        return true;
+      }
       if (waits(call)) {
         return false;
       }
@@ -87,6 +138,9 @@ final class Source {
   }
 
   private Choice choose(Call call) {
+    if (!calls.shares().mayRun(key.org())) {
+      return new Choice.Busy();
+    }
     return Choice.choose(routes(), call::excludes, calls.now(), ThreadLocalRandom.current());
   }
 
@@ -171,7 +225,7 @@ final class Source {
     List<Route> now = routes();
     boolean mayCome = now.isEmpty();
     for (Route route : now) {
-      mayCome |= !call.hasTried(route);
+      mayCome |= call.request.mayRunOn(route) && !call.hasTried(route);
     }
     if (!mayCome) {
       return false;
@@ -186,6 +240,7 @@ final class Source {
   private boolean take(Call call) {
     if (queue.remove(call)) {
       queued.decrementAndGet();
+      calls.shares().waited(key.org());
       return true;
     }
     return false;
@@ -203,6 +258,12 @@ final class Source {
         if (take(call)) {
           call.post(call::onDeadline);
         }
+      } else if (now - call.queuedNanos() > calls.queueWaitNanos()
+          && call.waitUntilNanos() == 0
+          && take(call)) {
+        int waiting = queued.get();
+        call.post(
+            () -> call.onRefused(Failures.sourceBusy(key.name(), waiting, calls.queueWaitNanos())));
       }
     }
     pump();

@@ -12,7 +12,7 @@ import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.atomic.AtomicLong;
 
 /** Writes down what a sink hears. */
-final class Heard implements RowSink {
+class Heard implements RowSink {
   final List<String> events = new CopyOnWriteArrayList<>();
 
   final AtomicLong bytes = new AtomicLong();
@@ -28,8 +28,12 @@ final class Heard implements RowSink {
     events.add("done " + summary.agentName());
   }
 
+  /** Written before the event. */
+  volatile ConexorException failure;
+
   @Override
   public void failed(ConexorException cause) {
+    failure = cause;
     events.add("failed " + cause.code() + " " + cause.applied());
   }
 

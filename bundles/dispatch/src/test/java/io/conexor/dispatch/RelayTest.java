@@ -46,7 +46,7 @@ class RelayTest {
 
     Backend(String name) {
       world = new World(name, directory);
-      calls = new Calls(directory, world, world.node, new Calls.Settings(64, 4, 500, 1_000));
+      calls = new Calls(directory, world, world.node, World.settings(500));
       backplane = new LossyBackplane(network.node(world.node));
       calls.bindBackplane(backplane);
     }
@@ -337,6 +337,46 @@ class RelayTest {
 
     await().atMost(Duration.ofSeconds(5)).until(() -> b.world.cancelled.get() == 1);
     assertThat(b.calls.slots().used()).isZero();
+  }
+
+  @Test
+  void a_draining_backend_finishes_what_it_relays_and_takes_no_more() {
+    UUID process = UUID.randomUUID();
+    CompletableFuture<Runnable> answer = new CompletableFuture<>();
+    b.world.agent(
+        1, process, (link, query) -> answer.complete(() -> b.world.answer(link, query.callId())));
+    Heard before = query(Duration.ofSeconds(10), false);
+    Runnable finish = answer.join();
+
+    CompletableFuture<Boolean> drain = CompletableFuture.supplyAsync(b.calls::call);
+    c.world.agent(2, process, (link, query) -> c.world.answer(link, query.callId()));
+    await()
+        .untilAsserted(
+            () -> {
+              Heard during = query(Duration.ofSeconds(10), false);
+              during.awaitEnd();
+              assertThat(during.events).containsExactly("batch 1", "done agent-2");
+            });
+
+    assertThat(drain).isNotDone();
+    finish.run();
+    before.awaitEnd();
+    assertThat(before.events).containsExactly("batch 1", "done agent-1");
+    assertThat(drain.join()).isTrue();
+  }
+
+  @Test
+  void a_stopping_backend_says_so_and_another_way_is_taken_at_once() {
+    UUID process = UUID.randomUUID();
+    b.world.agent(1, process, (link, query) -> {});
+    Heard heard = query(Duration.ofSeconds(10), true);
+    await().until(() -> b.calls.slots().used() == 1);
+    c.world.agent(2, process, (link, query) -> c.world.answer(link, query.callId()));
+
+    b.calls.close();
+
+    heard.awaitEnd(Duration.ofMillis(700));
+    assertThat(heard.events).containsExactly("batch 1", "done agent-2");
   }
 
   @Test

@@ -17,15 +17,18 @@ import io.conexor.protocol.agent.AgentMessage.CallStatus;
 import io.conexor.protocol.agent.ResultWriter;
 import io.conexor.protocol.hub.FrameReader;
 import java.nio.ByteBuffer;
+import java.time.Duration;
 import java.time.Instant;
 import java.util.Collection;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.UUID;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 
 /** Links of one node whose agents play scripts. */
@@ -34,6 +37,8 @@ final class World implements LocalLinks {
   /** What an agent does. */
   interface Script {
     void queried(AgentLink link, AgentMessage.Query query);
+
+    default void described(AgentLink link, AgentMessage.Schema schema) {}
 
     default void credited(AgentLink link, AgentMessage.Credit credit) {}
   }
@@ -47,6 +52,10 @@ final class World implements LocalLinks {
   final ScriptedDirectory directory;
   private volatile Listener listener;
 
+  static Calls.Settings settings(long agentWaitMillis) {
+    return new Calls.Settings(64, 128, 5_000, 2_000, 4, agentWaitMillis, 0, 1_000);
+  }
+
   World(String node, ScriptedDirectory directory) {
     this.node = new NodeId(node);
     this.directory = directory;
@@ -57,8 +66,12 @@ final class World implements LocalLinks {
   }
 
   AgentLink agent(long id, UUID process, Script script) {
+    return agent(id, process, true, script);
+  }
+
+  AgentLink agent(long id, UUID process, boolean isReadOnly, Script script) {
     SourceOffer offer =
-        new SourceOffer("sales", "h2", "", true, 1_000, 1_000, 4, SourceOffer.State.UP, "");
+        new SourceOffer("sales", "h2", "", isReadOnly, 1_000, 1_000, 4, SourceOffer.State.UP, "");
     Attachment attachment =
         new Attachment(
             ORG,
@@ -110,6 +123,8 @@ final class World implements LocalLinks {
           threads.execute(() -> script.queried(this, query));
         } else if (message instanceof AgentMessage.Cancel) {
           cancelled.incrementAndGet();
+        } else if (message instanceof AgentMessage.Schema schema) {
+          threads.execute(() -> script.described(this, schema));
         } else if (message instanceof AgentMessage.Credit credit) {
           threads.execute(() -> script.credited(this, credit));
         }
@@ -157,8 +172,31 @@ final class World implements LocalLinks {
     deliver(link, rows(callId).finish(new CallEnd(callId, CallStatus.DONE, 1, false, 5, null)));
   }
 
+  void later(Duration delay, Runnable action) {
+    CompletableFuture.delayedExecutor(delay.toMillis(), TimeUnit.MILLISECONDS, threads)
+        .execute(action);
+  }
+
+  /** One batch of documents, as discovery answers. */
+  void json(AgentLink link, int callId, String... documents) {
+    ResultWriter writer = new ResultWriter(callId, 1 << 16);
+    writer.columns(List.of(new AgentMessage.Column("table", "JSON", false, null, "json")));
+    for (String document : documents) {
+      writer.rows().row(1);
+      writer.rows().text(document);
+    }
+    deliver(link, writer.takeBatch());
+  }
+
   void refuse(AgentLink link, int callId) {
-    CallError error = new CallError("overloaded", "CAPACITY", "NO", "full", null);
+    fail(link, callId, new CallError("overloaded", "CAPACITY", "NO", "full", null));
+  }
+
+  void fail(AgentLink link, int callId, String blame, String applied) {
+    fail(link, callId, new CallError("scripted", blame, applied, "as told", null));
+  }
+
+  private void fail(AgentLink link, int callId, CallError error) {
     deliver(
         link,
         new ResultWriter(callId, 1 << 16)

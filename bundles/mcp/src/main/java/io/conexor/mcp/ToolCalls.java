@@ -355,7 +355,8 @@ final class ToolCalls implements AutoCloseable {
               rows,
               config.result_max_bytes() + page.skippedBytes(),
               Deadline.in(Duration.ofMillis(config.query_timeout_ms())),
-              true,
+              // Who does not say so only reads, and his request may be repeated. docs/operations.md.
+              request.exchange().header("Conexor-Write").filter("true"::equals).isEmpty(),
               request.exchange().header("traceparent").orElse(null));
       running.add(this);
       if (cancelKey != null) {

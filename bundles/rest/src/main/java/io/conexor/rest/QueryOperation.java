@@ -8,8 +8,6 @@ import io.conexor.api.ConexorException.Blame;
 import io.conexor.api.Deadline;
 import io.conexor.api.access.Principal;
 import io.conexor.api.agent.AgentDirectory;
-import io.conexor.api.agent.Attachment;
-import io.conexor.api.agent.SourceOffer;
 import io.conexor.api.audit.AuditRecord.Outcome;
 import io.conexor.api.call.AgentCall;
 import io.conexor.api.call.AgentCalls;
@@ -196,7 +194,7 @@ final class QueryOperation {
             asked.rows(),
             isDocument ? settings.documentMaxBytes() : settings.bytesMax(),
             asked.deadline(),
-            isReadOnly(call, asked.source()),
+            !mayWrite(call),
             call.exchange
                 .header("traceparent")
                 .filter(text -> TRACEPARENT.matcher(text).matches())
@@ -206,16 +204,9 @@ final class QueryOperation {
     call.exchange.onGone(result::abandon);
   }
 
-  /** Whether running it twice is harmless: every agent that might run it refuses changes. */
-  private boolean isReadOnly(Call call, String source) {
-    for (Attachment attachment : directory.serving(call.org(), source)) {
-      for (SourceOffer offer : attachment.sources()) {
-        if (offer.name().equals(source) && !offer.isReadOnly()) {
-          return false;
-        }
-      }
-    }
-    return true;
+  /** Who does not say so only reads, and his request may be repeated. docs/operations.md. */
+  private static boolean mayWrite(Call call) {
+    return call.exchange.header("Conexor-Write").filter("true"::equals).isPresent();
   }
 
   private static void refused(Call call, Asked asked, Problem problem) {

@@ -9,7 +9,6 @@ import io.conexor.protocol.GrowingBytes;
 import io.conexor.protocol.ProtocolException;
 import io.conexor.protocol.agent.AgentWire;
 import java.net.ConnectException;
-import java.net.InetSocketAddress;
 import java.net.ProxySelector;
 import java.net.URI;
 import java.net.UnknownHostException;
@@ -41,6 +40,7 @@ final class HttpDialer implements Socket.Dialer, AutoCloseable {
   private final URI uri;
   private final Secret key;
   private final Duration connectTimeout;
+  private final Optional<Secret> proxyAuthorization;
   private final HttpClient client;
   private final Set<Receiver> open = ConcurrentHashMap.newKeySet();
 
@@ -48,17 +48,20 @@ final class HttpDialer implements Socket.Dialer, AutoCloseable {
       URI uri,
       Secret key,
       Duration connectTimeout,
-      Optional<InetSocketAddress> proxy,
+      Optional<HttpProxy> proxy,
       Optional<SSLContext> tls) {
     this.uri = uri;
     this.key = key;
     this.connectTimeout = connectTimeout;
+    this.proxyAuthorization = proxy.flatMap(HttpProxy::authorization).map(Secret::new);
+    if (proxyAuthorization.isPresent()) {
+      HttpProxy.allowBasicLogin();
+    }
     // What arrives is handled where it is read: nobody behind a listener blocks, and a hop to
-    // another
-    // thread would cost as much as the rest.
+    // another thread would cost as much as the rest.
     HttpClient.Builder builder =
         HttpClient.newBuilder().connectTimeout(connectTimeout).executor(Runnable::run);
-    proxy.ifPresent(address -> builder.proxy(ProxySelector.of(address)));
+    proxy.ifPresent(through -> builder.proxy(ProxySelector.of(through.address())));
     tls.ifPresent(builder::sslContext);
     client = builder.build();
   }
@@ -71,6 +74,7 @@ final class HttpDialer implements Socket.Dialer, AutoCloseable {
             .newWebSocketBuilder()
             .connectTimeout(connectTimeout)
             .header(AgentWire.KEY_HEADER, key.reveal());
+    proxyAuthorization.ifPresent(login -> builder.header("Proxy-Authorization", login.reveal()));
     if (!linked.isEmpty()) {
       builder.header(AgentWire.LINKED_HEADER, linked);
     }
@@ -118,6 +122,10 @@ final class HttpDialer implements Socket.Dialer, AutoCloseable {
         return new DialException(
             "no answer from %s within %d ms".formatted(uri, connectTimeout.toMillis()));
       }
+      String said = cause.getMessage();
+      if (said != null && said.contains("status code 407")) {
+        return explain(407);
+      }
       if (cause instanceof ConnectException) {
         return new DialException("%s is not reachable".formatted(uri));
       }
@@ -137,7 +145,9 @@ final class HttpDialer implements Socket.Dialer, AutoCloseable {
       case 403 -> new DialException("the key is no agent's key (403): agents' keys start with pk_");
       case 404 ->
           new DialException("no hub for agents at %s (404): check backend.url".formatted(uri));
-      case 407 -> new DialException("the proxy wants a login (407), which is not supported");
+      case 407 ->
+          new DialException(
+              "the proxy refuses the login (407): check proxy.user and proxy.password; only Basic logins are supported, and outside of the agent's archive the JVM needs -Djdk.http.auth.tunneling.disabledSchemes=none");
       case 409 -> new DialException("this backend has a link already", true);
       case 429 ->
           new DialException("the backend has as many links of this agent as it takes (429)");

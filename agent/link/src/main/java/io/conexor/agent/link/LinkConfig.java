@@ -36,6 +36,17 @@ import org.osgi.service.metatype.annotations.ObjectClassDefinition;
   String proxy() default "";
 
   @AttributeDefinition(
+      name = "Proxy user",
+      description = "Who the proxy lets through, by Basic login; empty = it asks for nobody")
+  String proxy_user() default "";
+
+  @AttributeDefinition(
+      name = "Proxy password",
+      description = "Password of the proxy user",
+      type = AttributeType.PASSWORD)
+  String proxy_password() default "";
+
+  @AttributeDefinition(
       name = "CA file",
       description = "PEM file with the certificates to trust; empty = those of the JVM")
   String tls_ca_file() default "";

@@ -19,7 +19,7 @@ record LinkSettings(
     Secret key,
     String agentName,
     int maxLinks,
-    Optional<InetSocketAddress> proxy,
+    Optional<HttpProxy> proxy,
     Tls tls,
     Duration connectTimeout,
     Duration liveness,
@@ -39,7 +39,7 @@ record LinkSettings(
         new Secret(key.trim()),
         config.name().isBlank() ? hostName() : config.name().trim(),
         (int) number("links.max", config.links_max(), 1, 16),
-        proxy(config.proxy()),
+        proxy(config.proxy(), config.proxy_user(), config.proxy_password()),
         new Tls(
             config.tls_ca_file(),
             config.tls_truststore_file(),
@@ -99,8 +99,14 @@ record LinkSettings(
     }
   }
 
-  private static Optional<InetSocketAddress> proxy(String text) {
+  private static Optional<HttpProxy> proxy(String text, String user, String password) {
+    if (user.contains(":")) {
+      throw wrong("proxy.user", "may not contain a colon");
+    }
     if (text.isBlank()) {
+      if (!user.isBlank()) {
+        throw wrong("proxy.user", "is there and proxy is not");
+      }
       return Optional.empty();
     }
     String address = text.trim().replaceFirst("^http://", "").replaceAll("/+$", "");
@@ -108,7 +114,9 @@ record LinkSettings(
     try {
       int port = Integer.parseInt(address.substring(colon + 1));
       if (colon > 0 && port > 0 && port < 65_536) {
-        return Optional.of(InetSocketAddress.createUnresolved(address.substring(0, colon), port));
+        InetSocketAddress host =
+            InetSocketAddress.createUnresolved(address.substring(0, colon), port);
+        return Optional.of(new HttpProxy(host, user.trim(), new Secret(password)));
       }
     } catch (NumberFormatException e) {
       // told below, with the form it should have

@@ -78,7 +78,9 @@ class LinkSettingsTest {
     "drain_timeout_ms,600001",
     "proxy,host",
     "proxy,host:0",
-    "proxy,:8080"
+    "proxy,:8080",
+    "proxy_user,me",
+    "proxy_user,a:b"
   })
   void a_value_out_of_range_is_rejected_by_name(String attribute, String value) {
     assertThatThrownBy(() -> checked(Map.of(attribute, value)))

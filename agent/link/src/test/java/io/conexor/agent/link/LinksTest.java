@@ -391,6 +391,37 @@ class LinksTest {
     }
   }
 
+  @Test
+  void a_link_goes_through_a_proxy_that_wants_a_login() throws Exception {
+    try (ScriptedProxy proxy = new ScriptedProxy("berlin", "s3cret")) {
+      Links right =
+          links(
+              "http://127.0.0.1:" + backend.port(),
+              Tls.DEFAULTS,
+              Optional.of(new HttpProxy(proxy.address(), "berlin", new Secret("s3cret"))));
+      right.serve(handler);
+
+      eventually().until(() -> isUp(right, 1));
+      assertThat(proxy.tunnels()).isPositive();
+      assertThat(backend.headers).noneMatch(each -> each.startsWith("proxy-authorization"));
+    }
+  }
+
+  @Test
+  void a_proxy_that_refuses_the_login_says_which_setting() throws Exception {
+    try (ScriptedProxy proxy = new ScriptedProxy("berlin", "s3cret")) {
+      Links wrong =
+          links(
+              "http://127.0.0.1:" + backend.port(),
+              Tls.DEFAULTS,
+              Optional.of(new HttpProxy(proxy.address(), "berlin", new Secret("other"))));
+      wrong.serve(handler);
+
+      eventually().until(() -> reason(wrong).contains("check proxy.user and proxy.password"));
+      assertThat(proxy.tunnels()).isZero();
+    }
+  }
+
   private static void keytool(String... args) throws Exception {
     List<String> command = new ArrayList<>();
     command.add(Path.of(System.getProperty("java.home"), "bin", "keytool").toString());
@@ -412,13 +443,17 @@ class LinksTest {
   }
 
   private Links links(String url, Tls tls) {
+    return links(url, tls, Optional.empty());
+  }
+
+  private Links links(String url, Tls tls, Optional<HttpProxy> proxy) {
     LinkSettings settings =
         new LinkSettings(
             LinkSettings.uri(url),
             new Secret("pk_test"),
             "berlin-3",
             3,
-            Optional.empty(),
+            proxy,
             tls,
             Duration.ofMillis(600),
             LIVENESS,

@@ -8,6 +8,7 @@ import io.conexor.protocol.hub.FrameReader;
 import io.conexor.protocol.hub.Handshake;
 import java.nio.ByteBuffer;
 import java.util.List;
+import java.util.Locale;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.function.Supplier;
 import org.eclipse.jetty.server.Server;
@@ -27,6 +28,9 @@ public final class ScriptedBackend implements AutoCloseable {
 
   final List<Client> clients = new CopyOnWriteArrayList<>();
   final List<String> linkedHeaders = new CopyOnWriteArrayList<>();
+
+  /** Names and values of all headers of dials, in lower case. */
+  final List<String> headers = new CopyOnWriteArrayList<>();
 
   /** Which node the next socket reaches. */
   volatile Supplier<String> route = () -> "node-1";
@@ -54,6 +58,9 @@ public final class ScriptedBackend implements AutoCloseable {
                   "/hub/agents",
                   (request, response, callback) -> {
                     String linked = request.getHeaders().get("Conexor-Linked");
+                    request
+                        .getHeaders()
+                        .forEach(field -> headers.add(field.toString().toLowerCase(Locale.ROOT)));
                     linkedHeaders.add(linked == null ? "" : linked);
                     String node = route.get();
                     int status =

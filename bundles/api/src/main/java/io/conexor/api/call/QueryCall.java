@@ -2,6 +2,7 @@ package io.conexor.api.call;
 
 import io.conexor.api.Deadline;
 import io.conexor.api.catalog.OrgId;
+import java.time.Duration;
 import java.util.List;
 import java.util.UUID;
 import org.jspecify.annotations.Nullable;
@@ -15,8 +16,11 @@ import org.jspecify.annotations.Nullable;
  * @param parameters null, Boolean, Long, Double, BigDecimal, String, byte[] or a List of these
  * @param maxRows 1 or more; the agent's own ceiling may be lower
  * @param maxBytes of encoded rows; 1 or more; as {@code maxRows}
- * @param repeatable whether running it twice is harmless; a read is
+ * @param repeatable whether running it twice is harmless, since it only reads; such a call never
+ *     reaches an agent that allows changes on the source
  * @param traceparent W3C trace context, passed on as it is
+ * @param hedgeAfter when an answer takes longer than this, a repeatable call is sent to a second
+ *     agent too, and the first answer counts; zero = never, null = as the backend is configured
  */
 public record QueryCall(
     UUID queryId,
@@ -28,4 +32,32 @@ public record QueryCall(
     long maxBytes,
     Deadline deadline,
     boolean repeatable,
-    @Nullable String traceparent) {}
+    @Nullable String traceparent,
+    @Nullable Duration hedgeAfter) {
+
+  /** Hedged as the backend is configured. */
+  public QueryCall(
+      UUID queryId,
+      OrgId org,
+      String source,
+      String sql,
+      List<@Nullable Object> parameters,
+      long maxRows,
+      long maxBytes,
+      Deadline deadline,
+      boolean repeatable,
+      @Nullable String traceparent) {
+    this(
+        queryId,
+        org,
+        source,
+        sql,
+        parameters,
+        maxRows,
+        maxBytes,
+        deadline,
+        repeatable,
+        traceparent,
+        null);
+  }
+}
