@@ -14,8 +14,8 @@ enum Distribution {
     this.folder = folder;
   }
 
-  /** Its start script. */
-  Path program() {
+  /** The root of the source tree. */
+  static Path tree() {
     Path here = Path.of("").toAbsolutePath();
     while (here != null && !Files.isRegularFile(here.resolve("conexor"))) {
       here = here.getParent();
@@ -23,7 +23,12 @@ enum Distribution {
     if (here == null) {
       throw new IllegalStateException("the working directory is not below the source tree");
     }
-    Path home = here.resolve(folder);
+    return here;
+  }
+
+  /** Its start script. */
+  Path program() {
+    Path home = tree().resolve(folder);
     Path program = home.resolve("bin").resolve(home.getFileName());
     if (!Files.isExecutable(program)) {
       throw new IllegalStateException(program + " is missing; run ./conexor build");
