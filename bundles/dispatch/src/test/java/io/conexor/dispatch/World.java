@@ -53,7 +53,11 @@ final class World implements LocalLinks {
   private volatile Listener listener;
 
   static Calls.Settings settings(long agentWaitMillis) {
-    return new Calls.Settings(64, 128, 5_000, 2_000, 4, agentWaitMillis, 0, 1_000);
+    return settings(agentWaitMillis, 1_000);
+  }
+
+  static Calls.Settings settings(long agentWaitMillis, long relaySilenceMillis) {
+    return new Calls.Settings(64, 128, 5_000, 2_000, 4, agentWaitMillis, 0, relaySilenceMillis);
   }
 
   World(String node, ScriptedDirectory directory) {
