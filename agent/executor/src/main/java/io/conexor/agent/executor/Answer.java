@@ -42,6 +42,7 @@ final class Answer {
   private int batchRows;
   private boolean truncated;
   private boolean started;
+  private boolean finished;
 
   Answer(Call call, long maxBytes) {
     this.call = call;
@@ -86,6 +87,11 @@ final class Answer {
     return true;
   }
 
+  /** Whether the end is out. */
+  boolean isFinished() {
+    return finished;
+  }
+
   /** Whether it is too late to begin anew. */
   boolean isStarted() {
     return started;
@@ -117,6 +123,7 @@ final class Answer {
     if (batchRows > 0) {
       call.awaitCredit();
     }
+    call.leave();
     send(
         writer.finish(
             new CallEnd(
@@ -126,9 +133,11 @@ final class Answer {
                 truncated,
                 call.elapsedMicros(),
                 null)));
+    finished = true;
   }
 
   void fail(CallStatus status, CallError error) {
+    call.leave();
     ByteBuffer message =
         writer.fail(
             new CallEnd(

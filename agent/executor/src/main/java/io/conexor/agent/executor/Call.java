@@ -7,6 +7,7 @@ import java.sql.Statement;
 import java.util.List;
 import java.util.concurrent.Executor;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.locks.LockSupport;
 import org.jspecify.annotations.Nullable;
@@ -24,7 +25,9 @@ final class Call {
     CANCELLED,
     DEADLINE,
     /** The link is gone: nobody reads an answer. */
-    GONE
+    GONE,
+    /** The source is taken out of service: another agent may have it. */
+    CLOSING
   }
 
   /** Thrown on the worker when it notices that its call was stopped. */
@@ -57,6 +60,8 @@ final class Call {
   private final Runnable done;
 
   private final AtomicInteger credit;
+
+  private final AtomicBoolean hasLeft = new AtomicBoolean();
 
   /** Written once by whoever stops it, read by the worker and the timer. */
   private volatile @Nullable Stop stop;
@@ -102,6 +107,16 @@ final class Call {
     this.isAtCeiling = ceilingNanos < deadlineNanos;
     this.credit = new AtomicInteger(Math.max(1, window));
     this.done = done;
+  }
+
+  /**
+   * Gives its place to the next call. Before the last word goes out, or who hears it and calls
+   * again at once would be refused.
+   */
+  void leave() {
+    if (source != null && !hasLeft.getAndSet(true)) {
+      source.left();
+    }
   }
 
   /** The answer is out, or there will be none. */

@@ -230,7 +230,7 @@ final class Engine {
   }
 
   /** Whether closing a result early would read the rest of it. */
-  boolean cancelsEarlyEnd() {
+  boolean readsToTheEnd() {
     return dialect == Dialect.MYSQL;
   }
 

@@ -133,7 +133,10 @@ final class QueryRunner {
       }
       isClean = execute(call, connection, statement, answer, maxRows, transaction, firstRows);
     } catch (SQLException e) {
-      throw new FailedException(e, true);
+      if (!answer.isFinished()) {
+        throw new FailedException(e, true);
+      }
+      // nobody misses what broke behind the answer
     } finally {
       release(call, connection, transaction, isClean);
     }
@@ -162,7 +165,7 @@ final class QueryRunner {
         engine.fetchInPieces(prepared, transaction, firstRows);
       }
       // MySQL's drivers would read a longer result to its end without a word
-      if (maxRows < Integer.MAX_VALUE && !engine.cancelsEarlyEnd()) {
+      if (maxRows < Integer.MAX_VALUE && !engine.readsToTheEnd()) {
         statement.setMaxRows((int) maxRows + 1);
       }
       call.begin(statement, connection);
@@ -181,17 +184,19 @@ final class QueryRunner {
         if (hasRows) {
           try (ResultSet rows = statement.getResultSet()) {
             isExhausted = stream(call, rows, answer, maxRows);
-            if (!isExhausted && engine.cancelsEarlyEnd()) {
+            call.end();
+            answer.finish();
+            if (!isExhausted && engine.readsToTheEnd()) {
               // closing would read all the rest first
-              statement.cancel();
+              connection.abort(Runnable::run);
             }
           }
         } else {
           changed(statement.getUpdateCount(), answer);
+          call.end();
+          answer.finish();
         }
-        call.end();
-        answer.finish();
-        return isExhausted || !engine.cancelsEarlyEnd();
+        return isExhausted || !engine.readsToTheEnd();
       } finally {
         call.end();
       }
@@ -209,7 +214,7 @@ final class QueryRunner {
       call.check();
       if (left-- == 0) {
         answer.truncated();
-        return !engine.cancelsEarlyEnd() || !rows.next();
+        return !engine.readsToTheEnd() || !rows.next();
       }
       if (!answer.row(row)) {
         return false;
@@ -238,20 +243,37 @@ final class QueryRunner {
   /** Gives the connection back without a trace of this call on it, or not at all. */
   private void release(
       Call call, Connection connection, Engine.Transaction transaction, boolean isClean) {
-    try (connection) {
+    boolean isReusable = false;
+    try {
       if (call.stopped() != null) {
         // a cancel may still be on its way to this session
-        pool.evictConnection(connection);
+        isReusable = false;
       } else if (transaction == Engine.Transaction.EXPLICIT) {
         connection.rollback();
+        isReusable = true;
       } else if (!isClean && transaction == Engine.Transaction.ONE_TRIP) {
         // an error between BEGIN and COMMIT leaves an aborted transaction behind
         try (Statement statement = connection.createStatement()) {
           statement.execute("ROLLBACK");
         }
-      } else if (!isClean && engine.cancelsEarlyEnd()) {
-        pool.evictConnection(connection);
+        isReusable = true;
+      } else {
+        isReusable = isClean || !engine.readsToTheEnd();
       }
+    } catch (SQLException e) {
+      isReusable = false;
+    }
+    giveBack(pool, connection, isReusable);
+  }
+
+  /** Not both: the pool fails to close what it has evicted. */
+  static void giveBack(HikariDataSource pool, Connection connection, boolean isReusable) {
+    if (!isReusable) {
+      pool.evictConnection(connection);
+      return;
+    }
+    try {
+      connection.close();
     } catch (SQLException e) {
       pool.evictConnection(connection);
     }

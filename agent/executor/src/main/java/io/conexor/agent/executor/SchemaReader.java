@@ -9,7 +9,6 @@ import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
-import java.sql.SQLTransientConnectionException;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -45,41 +44,45 @@ final class SchemaReader {
 
   void describe(Call call, Answer answer)
       throws QueryRunner.FailedException, Call.StoppedException, Answer.RowTooLargeException {
-    try (Connection connection = pool.getConnection()) {
-      describe(call, answer, connection);
+    Connection connection;
+    try {
+      connection = pool.getConnection();
     } catch (SQLException e) {
-      throw new QueryRunner.FailedException(e, !(e instanceof SQLTransientConnectionException));
+      throw new QueryRunner.FailedException(e, false);
+    }
+    boolean isReusable = false;
+    try {
+      describe(call, answer, connection);
+      // a cancel may still be on its way to this session
+      isReusable = call.stopped() == null;
+    } catch (SQLException e) {
+      throw new QueryRunner.FailedException(e, true);
+    } finally {
+      QueryRunner.giveBack(pool, connection, isReusable);
     }
   }
 
   private void describe(Call call, Answer answer, Connection connection)
       throws SQLException, Call.StoppedException, Answer.RowTooLargeException {
-    try {
-      if (engine.transaction(Long.MAX_VALUE) == Engine.Transaction.EXPLICIT) {
-        engine.begin(connection, true);
-      }
-      Iterable<TableDescription> tables = catalog.tables(connection, call);
-      answer.columns(List.of(new Column("table", ColumnType.JSON.name(), false, null, "")));
-      GrowingBytes json = new GrowingBytes(1_024, AgentWire.MAX_MESSAGE_BYTES);
-      for (TableDescription table : tables) {
-        call.check();
-        json.clear();
-        table.json(json);
-        answer.row(
-            out -> {
-              out.row(1);
-              out.text(json.array(), 0, json.size());
-            });
-      }
-      answer.finish();
-      if (!connection.getAutoCommit()) {
-        connection.rollback();
-      }
-    } finally {
-      if (call.stopped() != null) {
-        // a cancel may still be on its way to this session
-        pool.evictConnection(connection);
-      }
+    if (engine.transaction(Long.MAX_VALUE) == Engine.Transaction.EXPLICIT) {
+      engine.begin(connection, true);
+    }
+    Iterable<TableDescription> tables = catalog.tables(connection, call);
+    answer.columns(List.of(new Column("table", ColumnType.JSON.name(), false, null, "")));
+    GrowingBytes json = new GrowingBytes(1_024, AgentWire.MAX_MESSAGE_BYTES);
+    for (TableDescription table : tables) {
+      call.check();
+      json.clear();
+      table.json(json);
+      answer.row(
+          out -> {
+            out.row(1);
+            out.text(json.array(), 0, json.size());
+          });
+    }
+    answer.finish();
+    if (!connection.getAutoCommit()) {
+      connection.rollback();
     }
   }
 

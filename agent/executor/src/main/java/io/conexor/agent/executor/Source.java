@@ -139,11 +139,11 @@ public final class Source {
     probe.shutdownNow();
     Call waiting;
     while ((waiting = queue.poll()) != null) {
-      refuse(waiting, stopping());
+      refuse(waiting, stopping("NO"));
     }
     for (int i = 0; i < running.length(); i++) {
       Call call = running.get(i);
-      if (call != null && call.stop(Call.Stop.CANCELLED)) {
+      if (call != null && call.stop(Call.Stop.CLOSING)) {
         cancelLater(call);
       }
     }
@@ -154,6 +154,10 @@ public final class Source {
     try {
       for (Thread worker : workers) {
         worker.join(Math.max(1, TimeUnit.NANOSECONDS.toMillis(until - System.nanoTime())));
+      }
+      // a connection in use would outlive the pool with drivers that cannot abort
+      if (!probe.awaitTermination(until - System.nanoTime(), TimeUnit.NANOSECONDS)) {
+        log.debug("the probe of '{}' is still looking", settings.name());
       }
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
@@ -185,7 +189,7 @@ public final class Source {
   void submit(Call call) {
     boolean fits = taken.incrementAndGet() <= settings.workers() + settings.maxQueued();
     if (isClosed) {
-      refuse(call, stopping());
+      refuse(call, stopping("NO"));
     } else if (!fits || !queue.offer(call)) {
       refuse(
           call,
@@ -201,7 +205,7 @@ public final class Source {
                   + settings.maxQueued()
                   + " more wait already"));
     } else if (isClosed && queue.remove(call)) {
-      refuse(call, stopping());
+      refuse(call, stopping("NO"));
     }
   }
 
@@ -218,11 +222,11 @@ public final class Source {
     }
   }
 
-  private CallError stopping() {
+  private CallError stopping(String applied) {
     return SqlFailures.of(
         "source_stopping",
         "DEPENDENCY",
-        "NO",
+        applied,
         "the agent no longer serves '" + settings.name() + "'");
   }
 
@@ -239,9 +243,14 @@ public final class Source {
     done(call);
   }
 
-  private void done(Call call) {
-    taken.decrementAndGet();
+  private static void done(Call call) {
+    call.leave();
     call.done();
+  }
+
+  /** A call no longer counts; called once for each that was submitted. */
+  void left() {
+    taken.decrementAndGet();
   }
 
   private void cancelLater(Call call) {
@@ -339,6 +348,8 @@ public final class Source {
       answer.fail(
           CallStatus.CANCELLED,
           SqlFailures.of("cancelled", "CALLER", applied, "the call was cancelled"));
+    } else if (why == Call.Stop.CLOSING) {
+      answer.fail(CallStatus.FAILED, stopping(applied));
     } else if (why == Call.Stop.DEADLINE) {
       CallError error =
           call.isAtCeiling

@@ -236,7 +236,7 @@ class PostgresQueriesTest {
 
     link.cancel();
 
-    assertThat(reply.await(Duration.ofSeconds(5)).status()).isEqualTo(CallStatus.CANCELLED);
+    assertThat(reply.await(Duration.ofSeconds(20)).status()).isEqualTo(CallStatus.CANCELLED);
     awaitRunning(0);
     assertThat(link.query("shop", "SELECT 1").ok()).hasSize(1);
   }
@@ -254,7 +254,7 @@ class PostgresQueriesTest {
 
     link.cancel();
 
-    assertThat(waiting.await(Duration.ofSeconds(2)).status()).isEqualTo(CallStatus.CANCELLED);
+    assertThat(waiting.await(Duration.ofSeconds(20)).status()).isEqualTo(CallStatus.CANCELLED);
     ids.forEach(link::cancel);
     slow.forEach(reply -> assertThat(reply.error()).isEqualTo("cancelled"));
     awaitRunning(0);
@@ -267,7 +267,7 @@ class PostgresQueriesTest {
 
     link.cancel();
 
-    assertThat(reply.await(Duration.ofSeconds(2)).status()).isEqualTo(CallStatus.CANCELLED);
+    assertThat(reply.await(Duration.ofSeconds(20)).status()).isEqualTo(CallStatus.CANCELLED);
   }
 
   @Test
@@ -319,7 +319,7 @@ class PostgresQueriesTest {
 
     ScriptedLinks.Reply refused = link.query("shop", "SELECT 1");
 
-    assertThat(refused.await(Duration.ofSeconds(1)).error().code()).isEqualTo("source_busy");
+    assertThat(refused.await(Duration.ofSeconds(10)).error().code()).isEqualTo("source_busy");
     assertThat(refused.end.error().blame()).isEqualTo("CAPACITY");
     assertThat(refused.end.error().applied()).isEqualTo("NO");
     assertThat(refused.end.error().message()).contains("runs 4 statements and 4 more wait");
