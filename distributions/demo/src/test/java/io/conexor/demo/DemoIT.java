@@ -13,6 +13,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -174,8 +175,15 @@ class DemoIT {
     List<ProcessHandle> started = demo.process().descendants().toList();
     demo.process().destroy();
     String output = demo.output();
-    List<Long> survivors =
-        started.stream().filter(ProcessHandle::isAlive).map(ProcessHandle::pid).toList();
+    List<Long> survivors = new ArrayList<>();
+    for (ProcessHandle each : started) {
+      try {
+        // whoever is left without a parent goes when init has looked
+        each.onExit().get(5, TimeUnit.SECONDS);
+      } catch (TimeoutException alive) {
+        survivors.add(each.pid());
+      }
+    }
     return new Run(facts, output, survivors, demo.process().exitValue());
   }
 
