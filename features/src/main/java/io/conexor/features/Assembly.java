@@ -29,7 +29,9 @@ public final class Assembly {
         List.of(args).subList(3, args.length));
   }
 
-  static void assemble(Path features, ResolvedArtifacts artifacts, Path target, List<String> names)
+  /** The bundles and feature files of the features, replacing what is there. */
+  public static void assemble(
+      Path features, ResolvedArtifacts artifacts, Path target, List<String> names)
       throws IOException {
     // A bundle of the build before would be found by name and mistaken for one of this build.
     delete(target.resolve("bundles"));

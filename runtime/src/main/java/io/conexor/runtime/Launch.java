@@ -80,6 +80,24 @@ public final class Launch implements AutoCloseable {
     }
   }
 
+  /** The checked configuration of what would be started; for tests that start it themselves. */
+  public static Configurations configurations(
+      Places places, Map<String, String> environment, Map<String, String> commandLine) {
+    Plan plan = new Plan(places, environment, commandLine);
+    return plan.configurations(plan.composition());
+  }
+
+  /** What the system bundle has to export; for tests that start a framework themselves. */
+  public static String sharedPackages() {
+    return ExportedPackages.ofLauncher();
+  }
+
+  /** What is not there yet in a framework that somebody else started, one sentence each. */
+  public static List<String> missing(BundleContext system, Places places) {
+    return new Readiness(system, ConfigurationKeys.of(BundleDirectory.at(places.bundles()).jars()))
+        .missing();
+  }
+
   private static Launch prepared(Plan plan) {
     Path data = plan.settings().dataDirectory();
     FileChannel lock = lock(data);

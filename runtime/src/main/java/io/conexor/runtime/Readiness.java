@@ -21,6 +21,8 @@ import org.osgi.service.component.runtime.dto.UnsatisfiedReferenceDTO;
 /** What keeps the system from being complete: bundles that do not run, components that cannot. */
 final class Readiness {
 
+  private static final String CAUSE = "Caused by: ";
+
   private final BundleContext system;
   private final ConfigurationKeys keys;
 
@@ -110,8 +112,12 @@ final class Readiness {
                         + (follows ? "" : ", which no installed component offers"));
           }
         }
-        case ComponentConfigurationDTO.FAILED_ACTIVATION ->
-            causes.add(component.name + " failed to activate: " + firstLine(configuration.failure));
+        case ComponentConfigurationDTO.FAILED_ACTIVATION -> {
+          String reason = reason(configuration.failure);
+          // A service is offered before its component is made, so this one only met the failure.
+          (reason.startsWith("Unable to get service for reference ") ? followers : causes)
+              .add(component.name + " failed to activate: " + reason);
+        }
         default -> {
           // SATISFIED or ACTIVE: a delayed component is only created once somebody uses it.
         }
@@ -138,9 +144,17 @@ final class Readiness {
     return unsatisfied.name;
   }
 
-  private static String firstLine(String failure) {
-    return failure == null
-        ? "no reason given"
-        : failure.lines().findFirst().orElse("no reason given");
+  /** DS hands over a stack trace; what went wrong is what its last cause says. */
+  static String reason(String failure) {
+    if (failure == null || failure.isBlank()) {
+      return "no reason given";
+    }
+    List<String> lines = failure.lines().toList();
+    return lines.stream()
+        .filter(l -> l.startsWith(CAUSE))
+        .reduce((first, last) -> last)
+        .map(l -> l.substring(CAUSE.length()))
+        .orElse(lines.get(0))
+        .replaceFirst("^(?:[\\w$]+\\.)+[\\w$]+(?:Exception|Error): ", "");
   }
 }

@@ -100,8 +100,28 @@ class LaunchTest {
     try (Launch launch = start("core", "waiting")) {
       assertThat(launch.awaitReady(Duration.ofMillis(500)))
           .containsExactly(
-              "io.conexor.x.Waiting waits for io.conexor.Engine, which no installed component offers");
+              "io.conexor.x.Waiting waits for io.conexor.Engine, which no installed component"
+                  + " offers");
     }
+  }
+
+  @Test
+  void the_reason_of_a_failure_is_what_its_last_cause_says() {
+    assertThat(
+            Readiness.reason(
+                """
+                java.lang.reflect.InvocationTargetException
+                	at x.Y.z(Y.java:1)
+                Caused by: java.lang.IllegalStateException: cannot listen
+                	... 3 more
+                Caused by: java.net.BindException: Address already in use
+                	... 9 more
+                """))
+        .isEqualTo("Address already in use");
+    assertThat(
+            Readiness.reason("java.lang.IllegalArgumentException: max.sessions=0 is not in 1..9"))
+        .isEqualTo("max.sessions=0 is not in 1..9");
+    assertThat(Readiness.reason(null)).isEqualTo("no reason given");
   }
 
   @Test

@@ -11,8 +11,9 @@ import org.osgi.service.component.runtime.dto.ReferenceDTO;
 import org.osgi.service.component.runtime.dto.UnsatisfiedReferenceDTO;
 
 /**
- * Which of our components do not work, and why. A component that requires a configuration is an
- * option nobody has to take, and never counts; whoever cannot do without it is named instead.
+ * Which of our components do not work, and why. A component that requires a configuration and has
+ * none is an option nobody has taken, and does not count; whoever cannot do without it is named
+ * instead.
  *
  * <p>Looked at when asked, at most once per {@link #MAX_AGE_NANOS}, by one thread; the others get
  * what is known.
@@ -58,8 +59,7 @@ final class Components {
   private List<Missing> look() {
     List<Missing> missing = new ArrayList<>();
     for (ComponentDescriptionDTO component : runtime.getComponentDescriptionDTOs()) {
-      if (isOurs(component.bundle.symbolicName)
-          && !"require".equals(component.configurationPolicy)) {
+      if (isOurs(component.bundle.symbolicName)) {
         for (ComponentConfigurationDTO configuration :
             runtime.getComponentConfigurationDTOs(component)) {
           add(component, configuration, missing);
@@ -78,11 +78,14 @@ final class Components {
       ComponentConfigurationDTO configuration,
       List<Missing> missing) {
     switch (configuration.state) {
-      case ComponentConfigurationDTO.UNSATISFIED_CONFIGURATION ->
+      case ComponentConfigurationDTO.UNSATISFIED_CONFIGURATION -> {
+        if (!"require".equals(component.configurationPolicy)) {
           missing.add(
               new Missing(
                   component.name,
                   "waits for its configuration " + String.join(", ", component.configurationPid)));
+        }
+      }
       case ComponentConfigurationDTO.UNSATISFIED_REFERENCE -> {
         for (UnsatisfiedReferenceDTO reference : configuration.unsatisfiedReferences) {
           missing.add(

@@ -128,9 +128,14 @@ public final class HealthRoute implements HttpRoute {
         path.equals(PATH) || path.equals(PATH + "/live") || path.equals(PATH + "/ready");
     if (!isKnown) {
       problem(exchange, 404, "path_unknown", "There is no such thing", "nothing is at " + path);
-    } else if (!exchange.method().equals("GET")) {
-      exchange.withHeader("Allow", "GET");
-      problem(exchange, 405, "method_invalid", "The method does not fit", "only GET is served");
+    } else if (!exchange.method().equals("GET") && !exchange.method().equals("HEAD")) {
+      exchange.withHeader("Allow", "GET, HEAD");
+      problem(
+          exchange,
+          405,
+          "method_invalid",
+          "The method does not fit",
+          "only GET and HEAD are served");
     } else if (path.endsWith("/live")) {
       respond(exchange, new Report(200, "LIVE", Map.of()), false);
     } else {

@@ -160,6 +160,13 @@ class HealthRouteTest {
   }
 
   @Test
+  void an_option_that_was_taken_and_fails_keeps_it_from_being_ready() {
+    component("io.conexor.redis.sentinel", "require", ComponentConfigurationDTO.FAILED_ACTIVATION);
+
+    assertThat(get("/health/ready").status).isEqualTo(503);
+  }
+
+  @Test
   void the_components_are_looked_at_only_so_often() {
     get("/health/ready");
     get("/health/ready");
@@ -172,13 +179,22 @@ class HealthRouteTest {
   }
 
   @Test
+  void load_balancers_may_ask_with_head() {
+    ScriptedExchange head = new ScriptedExchange("HEAD", "/health/live");
+
+    route.handle(head);
+
+    assertThat(head.status).isEqualTo(200);
+  }
+
+  @Test
   void other_methods_and_paths_are_problems() {
     ScriptedExchange post = new ScriptedExchange("POST", "/health");
     route.handle(post);
     ScriptedExchange unknown = get("/health/x");
 
     assertThat(post.status).isEqualTo(405);
-    assertThat(post.answered).containsEntry("Allow", "GET");
+    assertThat(post.answered).containsEntry("Allow", "GET, HEAD");
     assertThat(unknown.status).isEqualTo(404);
     assertThat(unknown.answered).containsEntry("Content-Type", "application/problem+json");
     assertThat(unknown.text).contains("\"code\":\"path_unknown\"");

@@ -174,6 +174,13 @@ public final class JettyServer {
     long drain_notice_ms() default 3_000;
 
     @AttributeDefinition(
+        name = "Drain timeout",
+        description = "Milliseconds requests in flight have to end at a drain",
+        min = "0",
+        max = "600000")
+    long drain_timeout_ms() default 600_000;
+
+    @AttributeDefinition(
         name = "Trusted proxies",
         description = "Addresses or CIDR blocks whose X-Forwarded-For and -Proto are believed")
     String[] proxies_trusted() default {};
@@ -259,7 +266,8 @@ public final class JettyServer {
             port(),
             settings.tls(),
             settings.maxConnections(),
-            settings.drainNotice()));
+            settings.drainNotice(),
+            settings.drainTimeout()));
     writePort();
     log.info("listening on {}:{}{}", settings.host(), port(), settings.tls() ? " with TLS" : "");
   }

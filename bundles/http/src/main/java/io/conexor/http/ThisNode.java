@@ -39,7 +39,13 @@ public final class ThisNode implements Node, HealthCheck, Callable<Boolean> {
   private static final Logger log = LoggerFactory.getLogger(ThisNode.class);
 
   /** What the listener tells about itself. */
-  record Listening(String host, int port, boolean secure, int connections, Duration notice) {}
+  record Listening(
+      String host,
+      int port,
+      boolean secure,
+      int connections,
+      Duration notice,
+      Duration drainTimeout) {}
 
   private final NodeId id = new NodeId("n-" + random());
   private final Instant startedAt = Instant.now();
@@ -154,7 +160,9 @@ public final class ThisNode implements Node, HealthCheck, Callable<Boolean> {
   /** Called by the launcher before it stops the framework. */
   @Override
   public Boolean call() throws Exception {
-    drain(Duration.ofSeconds(25)).toCompletableFuture().get(30, TimeUnit.SECONDS);
+    Listening now = listening;
+    Duration limit = now == null ? Duration.ZERO : now.drainTimeout();
+    drain(limit).toCompletableFuture().get(limit.toMillis() + 5_000, TimeUnit.MILLISECONDS);
     return inFlight.get() == 0;
   }
 

@@ -60,6 +60,7 @@ class JettyServerTest {
         Duration.ofMillis(50),
         Duration.ofSeconds(2),
         Duration.ofMillis(100),
+        Duration.ofSeconds(30),
         new TrustedProxies(new String[] {"127.0.0.0/8"}),
         "",
         "",

@@ -31,7 +31,8 @@ public record Tenant(String url, String organisation, String token) {
   /** An MCP server: its path and a key. */
   public record McpServer(String id, String path, String key) {}
 
-  static Tenant setUp(String url, String setupToken, String organisation) {
+  /** First-run set-up of a backend by its URL and the text of its set-up token. */
+  public static Tenant setUp(String url, String setupToken, String organisation) {
     HttpResponse<String> made =
         send(
             url,
