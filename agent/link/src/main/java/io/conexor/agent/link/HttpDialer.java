@@ -204,7 +204,9 @@ final class HttpDialer implements Socket.Dialer, AutoCloseable {
 
     @Override
     public void onOpen(WebSocket webSocket) {
-      webSocket.request(1);
+      // Once for all: nobody behind the listener blocks, and asking for each message has the client
+      // switch its interest in the socket off and on.
+      webSocket.request(Long.MAX_VALUE);
     }
 
     @Override
@@ -225,7 +227,6 @@ final class HttpDialer implements Socket.Dialer, AutoCloseable {
           message = newBuffer();
         }
       }
-      webSocket.request(1);
       return null;
     }
 
@@ -238,14 +239,12 @@ final class HttpDialer implements Socket.Dialer, AutoCloseable {
     @Override
     public @Nullable CompletionStage<?> onPing(WebSocket webSocket, ByteBuffer data) {
       listener.sign();
-      webSocket.request(1);
       return null;
     }
 
     @Override
     public @Nullable CompletionStage<?> onPong(WebSocket webSocket, ByteBuffer data) {
       listener.sign();
-      webSocket.request(1);
       return null;
     }
 
