@@ -29,12 +29,6 @@ final class Conexor implements AutoCloseable {
     Backend server = Backend.embedded().jvm(System.getProperty("bench.server.java", "")).start();
     try {
       Tenant tenant = server.setUp("bench");
-      AgentProcess agent =
-          AgentProcess.of(server.url(), tenant.agent("bench", "bench"))
-              .source("bench", database.url(), AccountsDatabase.READER)
-              .set("agent.executor.source~bench.password", database.password())
-              .jvm(System.getProperty("bench.agent.java", ""))
-              .start();
       tenant.post("/sources", Map.of("name", "bench", "engine", "postgresql"));
       String tool =
           tenant
@@ -51,10 +45,21 @@ final class Conexor implements AutoCloseable {
                       List.of(Map.of("name", "id", "type", "INTEGER"))))
               .get("id")
               .asString();
-      Conexor started =
-          new Conexor(server, agent, tenant.mcpServer("bench", List.of("bench"), tool));
-      server.awaitSources(tenant, "bench");
-      return started;
+      AgentProcess agent =
+          AgentProcess.of(server.url(), tenant.agent("bench", "bench"))
+              .source("bench", database.url(), AccountsDatabase.READER)
+              .set("agent.executor.source~bench.password", database.password())
+              .jvm(System.getProperty("bench.agent.java", ""))
+              .start();
+      try {
+        Conexor started =
+            new Conexor(server, agent, tenant.mcpServer("bench", List.of("bench"), tool));
+        server.awaitSources(tenant, "bench");
+        return started;
+      } catch (RuntimeException | Error e) {
+        agent.close();
+        throw e;
+      }
     } catch (RuntimeException | Error e) {
       server.close();
       throw e;
@@ -94,7 +99,10 @@ final class Conexor implements AutoCloseable {
 
   @Override
   public void close() {
-    agent.close();
-    server.close();
+    try (server;
+        agent) {
+      agent.terminate();
+      server.terminate(); // it stops its PostgreSQL, whose files would be in use otherwise
+    }
   }
 }
