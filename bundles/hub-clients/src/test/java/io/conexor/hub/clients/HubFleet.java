@@ -10,6 +10,7 @@ import io.conexor.api.access.Principal;
 import io.conexor.api.access.Role;
 import io.conexor.api.access.Tokens;
 import io.conexor.api.access.UserId;
+import io.conexor.api.backplane.Backplane;
 import io.conexor.api.catalog.AgentId;
 import io.conexor.api.catalog.OrgId;
 import io.conexor.api.http.HttpRoute;
@@ -17,6 +18,7 @@ import io.conexor.api.http.WebSocketRoute;
 import io.conexor.api.hub.InMemoryResumeStore;
 import io.conexor.api.hub.ResumeStore;
 import io.conexor.api.node.Node;
+import io.conexor.api.node.NodeId;
 import io.conexor.backplane.memory.MemoryNetwork;
 import java.lang.reflect.Constructor;
 import java.lang.reflect.Method;
@@ -44,15 +46,36 @@ final class HubFleet implements AutoCloseable {
   static final String OTHER_KEY = "mcp_two";
   static final String AGENT_KEY = "pk_agent";
 
-  final MemoryNetwork network = new MemoryNetwork();
+  /** What the backends share. */
+  interface Shared extends AutoCloseable {
+    Backplane backplane(NodeId node);
+
+    Optional<ResumeStore> store(NodeId node);
+
+    /** The node's process is gone: it reaches nothing of this any more. */
+    void kill(NodeId node);
+
+    @Override
+    void close();
+  }
+
   final InMemoryResumeStore store = new InMemoryResumeStore();
   final ScriptedAccess access = new ScriptedAccess();
   final List<Backend> backends = new ArrayList<>();
   private final Map<String, Object> settings = new HashMap<>();
-  private final boolean hasStore;
+  private final Shared shared;
 
   HubFleet(int size, boolean hasStore, Map<String, Object> settings) throws Exception {
-    this.hasStore = hasStore;
+    this(size, settings, null, hasStore);
+  }
+
+  HubFleet(int size, Map<String, Object> settings, Shared shared) throws Exception {
+    this(size, settings, shared, true);
+  }
+
+  private HubFleet(int size, Map<String, Object> settings, Shared given, boolean hasStore)
+      throws Exception {
+    this.shared = given == null ? new InMemory(hasStore) : given;
     this.settings.putAll(settings);
     for (int i = 0; i < size; i++) {
       add();
@@ -88,7 +111,36 @@ final class HubFleet implements AutoCloseable {
     for (Backend backend : backends) {
       backend.close();
     }
-    network.close();
+    shared.close();
+  }
+
+  private final class InMemory implements Shared {
+    private final MemoryNetwork network = new MemoryNetwork();
+    private final boolean hasStore;
+
+    InMemory(boolean hasStore) {
+      this.hasStore = hasStore;
+    }
+
+    @Override
+    public Backplane backplane(NodeId node) {
+      return network.node(node);
+    }
+
+    @Override
+    public Optional<ResumeStore> store(NodeId node) {
+      return hasStore ? Optional.of(store) : Optional.empty();
+    }
+
+    @Override
+    public void kill(NodeId node) {
+      network.kill(node);
+    }
+
+    @Override
+    public void close() {
+      network.close();
+    }
   }
 
   /** One backend. */
@@ -97,6 +149,7 @@ final class HubFleet implements AutoCloseable {
     final ClientHub hub;
     final EchoHub echo;
     private final Object server;
+    private final Optional<ResumeStore> ownStore;
     private boolean closed;
 
     Backend(int port) throws Exception {
@@ -109,10 +162,9 @@ final class HubFleet implements AutoCloseable {
               node,
               proxy(constructor.getParameterTypes()[1], Map.of("host", "127.0.0.1", "port", port)));
       hub = new ClientHub(access, new KeyedTokens(), node, HubFleet.settings(settings));
-      hub.bindBackplane(network.node(node.id()));
-      if (hasStore) {
-        hub.bindStore(store);
-      }
+      hub.bindBackplane(shared.backplane(node.id()));
+      ownStore = shared.store(node.id());
+      ownStore.ifPresent(hub::bindStore);
       echo = new EchoHub(node.id().value());
       hub.addHub(echo);
       call("addRoute", new Class<?>[] {HttpRoute.class, Map.class}, hub, Map.of());
@@ -135,9 +187,9 @@ final class HubFleet implements AutoCloseable {
     void kill() throws Exception {
       if (!closed) {
         closed = true;
-        network.kill(node.id());
-        hub.unbindStore(store);
+        ownStore.ifPresent(hub::unbindStore);
         hub.bindStore(unreachable());
+        shared.kill(node.id());
         call("close", new Class<?>[0]);
       }
     }
