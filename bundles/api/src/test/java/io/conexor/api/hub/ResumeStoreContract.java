@@ -15,6 +15,7 @@ import java.util.UUID;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.TimeUnit;
 import org.awaitility.Awaitility;
+import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
 /** What every {@link ResumeStore} promises. */
@@ -23,9 +24,14 @@ public abstract class ResumeStoreContract {
   private static final NodeId B = new NodeId("node-b");
   private static final Duration LONG = Duration.ofMinutes(1);
 
-  private final String id = UUID.randomUUID().toString();
+  private String id;
 
   protected abstract ResumeStore store();
+
+  @BeforeEach
+  void another_connection() {
+    id = UUID.randomUUID().toString();
+  }
 
   @Test
   void nothing_is_found_of_a_connection_nobody_saved() {
