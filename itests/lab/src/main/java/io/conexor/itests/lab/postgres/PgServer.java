@@ -279,7 +279,7 @@ public final class PgServer implements AutoCloseable {
             + port
             + "/"
             + database
-            + "?connectTimeout=2&loginTimeout=2&user="
+            + "?connectTimeout=10&loginTimeout=10&user="
             + user);
   }
 

@@ -27,7 +27,9 @@ import java.util.concurrent.locks.LockSupport;
  */
 public final class Traffic implements AutoCloseable {
 
-  private static final Duration PATIENCE = Duration.ofSeconds(10);
+  /** Beside other tests a failover takes longer. */
+  private static final Duration PATIENCE =
+      Duration.ofSeconds(Boolean.getBoolean("conexor.full") ? 10 : 30);
 
   /** What was seen, and what is in the table. */
   public record Outcome(
