@@ -9,6 +9,7 @@ usage: ./conexor bench NAME [OPTION ...]
 
   relay       one row as an MCP tool call through server and agent, beside MCP Toolbox and JDBC
   session     sessions in Redis, Sentinel and Cluster, beside raw commands
+  database    the PostgreSQL router beside a bare HikariCP: per statement, and after a failover
   backplane   messages between backends over Redis, beside raw PUBLISH and XADD
 
 Rows are written to target/bench/NAME.json. docs/benchmarks.md has the options and past figures.
@@ -17,7 +18,7 @@ TXT
 
 name=${1:-}
 case $name in
-  relay | session | backplane) shift ;;
+  relay | session | backplane | database) shift ;;
   '' | help | --help | -h) usage; exit 0 ;;
   *) usage >&2; exit 2 ;;
 esac

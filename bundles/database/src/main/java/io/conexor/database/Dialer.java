@@ -9,6 +9,7 @@ import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.SQLFeatureNotSupportedException;
 import java.sql.Statement;
+import java.time.Duration;
 import java.util.Collections;
 import java.util.Locale;
 import java.util.Map;
@@ -59,13 +60,13 @@ final class Dialer implements DataSource {
       DatabaseEndpoints where,
       DatabaseEndpoints.Endpoint endpoint,
       Settings settings,
-      Purpose purpose) {
+      Purpose purpose,
+      Duration limit) {
     this.endpoint = endpoint;
     this.settings = settings;
     this.purpose = purpose;
     this.source = new PGSimpleDataSource();
-    long millis =
-        (purpose == Purpose.WATCH ? settings.watchTimeout() : settings.connectTimeout()).toMillis();
+    long millis = limit.toMillis();
     // pgjdbc leaves a thread behind when a login takes too long; the other limits end it
     long seconds = (millis + 1_999) / 1000;
     source.setURL(

@@ -280,12 +280,11 @@ public final class PostgresDatabase implements Database, HealthCheck, AutoClosea
   private static CommitToken commit(Connection connection, Settlement.Begun begun)
       throws SQLException {
     try (Statement statement = connection.createStatement()) {
-      // A statement timeout would end the wait for the synchronous standby, and PostgreSQL would
-      // report a commit that only the primary has. So nothing but the socket limits a commit.
+      // Nothing but the socket limits a commit: a cancel request would end the wait for the
+      // synchronous standby, and PostgreSQL would report a commit that only the primary has.
       boolean rows =
           statement.execute(
-              "set local statement_timeout = 0; commit;"
-                  + " select pg_wal_lsn_diff(pg_current_wal_flush_lsn(), '0/0')::bigint,"
+              "commit; select pg_wal_lsn_diff(pg_current_wal_flush_lsn(), '0/0')::bigint,"
                   + " pg_xact_status('"
                   + begun.xid()
                   + "'::xid8)");
@@ -391,7 +390,7 @@ public final class PostgresDatabase implements Database, HealthCheck, AutoClosea
       boolean broken = true;
       boolean begun = false;
       try {
-        connection = server.borrow(lane, !(consistency instanceof Consistency.Strong));
+        connection = server.borrow(lane, choice.isMovable());
         // at most twice what is left, so that the same limit fits many
         long limit = Long.highestOneBit(Math.max(1, deadline.remaining().toMillis())) * 2;
         if (!isFit(connection, lane, scope, deadline, limit, choice)) {
@@ -505,15 +504,23 @@ public final class PostgresDatabase implements Database, HealthCheck, AutoClosea
     connection.setReadOnly(true);
     try (PreparedStatement statement =
         connection.prepareStatement(
-            "select set_config('conexor.org', ?, true), set_config('statement_timeout', ?, true),"
-                + " pg_is_in_recovery(), "
+            "set transaction isolation level repeatable read;"
+                + " select set_config('conexor.org', ?, true),"
+                + " set_config('statement_timeout', ?, true), pg_is_in_recovery(), "
                 + Server.TIMELINE
                 + ", coalesce("
                 + Server.LSN
                 + ", 0)")) {
       statement.setString(1, scope);
       statement.setString(2, Long.toString(left));
-      try (ResultSet row = statement.executeQuery()) {
+      boolean rows = statement.execute();
+      while (!rows) {
+        if (statement.getUpdateCount() < 0) {
+          throw new SQLException("the check of the server was not answered", "08006");
+        }
+        rows = statement.getMoreResults();
+      }
+      try (ResultSet row = statement.getResultSet()) {
         row.next();
         int timeline = row.getInt(4);
         if (!choice.isReplica()) {

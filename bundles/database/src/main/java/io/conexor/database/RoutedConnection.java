@@ -338,7 +338,11 @@ final class RoutedConnection implements InvocationHandler {
 
   private Connection toRead() throws SQLException {
     Deadline deadline = Deadline.in(settings.sourceWait());
-    Consistency wanted = Consistency.eventual(settings.sourceMaxLag());
+    // behind a pooler each statement may meet another replica
+    Consistency wanted =
+        settings.transactionPooling() && !token.equals(CommitToken.NONE)
+            ? Consistency.strong()
+            : Consistency.eventual(settings.sourceMaxLag());
     SQLException trouble = null;
     long without = 0;
     while (!deadline.passed()) {

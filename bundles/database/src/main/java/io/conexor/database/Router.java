@@ -30,12 +30,14 @@ final class Router implements AutoCloseable {
    *
    * @param needed position it must have replayed
    * @param isReplica false = chosen for being the primary
+   * @param isMovable another could do it as well, so it need not bear with this one
    */
-  record Choice(Server server, long needed, int timeline, boolean isReplica) {
+  record Choice(Server server, long needed, int timeline, boolean isReplica, boolean isMovable) {
     /** The same server, if it has what the token proves as well. */
     Choice atLeast(CommitToken token) {
       long position = Long.compareUnsigned(needed, token.lsn()) >= 0 ? needed : token.lsn();
-      return new Choice(server, position, Math.max(timeline, token.timeline()), isReplica);
+      return new Choice(
+          server, position, Math.max(timeline, token.timeline()), isReplica, isMovable);
     }
 
     /** Whether its last look shows that it is fresh enough, so that nobody needs to ask it. */
@@ -65,10 +67,21 @@ final class Router implements AutoCloseable {
     this.settings = settings;
     this.servers =
         endpoints.endpoints().stream()
-            .map(endpoint -> new Server(endpoints, endpoint, settings, this::looked))
+            .map(
+                endpoint ->
+                    new Server(endpoints, endpoint, settings, this::looked, this::othersAnswer))
             .toList();
     // INVARIANT: watches begin when the list is complete
     servers.forEach(Server::start);
+  }
+
+  private boolean othersAnswer(Server silent) {
+    for (Server server : servers) {
+      if (server != silent && !server.isSuspect() && server.view().role() != View.Role.DOWN) {
+        return true;
+      }
+    }
+    return false;
   }
 
   @Override
@@ -228,7 +241,8 @@ final class Router implements AutoCloseable {
   @Nullable Choice choose(Consistency consistency, long without) {
     lock.lock();
     try {
-      Choice best = null;
+      Server best = null;
+      int fit = present >= 0 && !servers.get(present).isSuspect() ? 1 : 0;
       double bestCost = Double.MAX_VALUE;
       long needed = 0;
       int timeline = newestTimeline;
@@ -254,17 +268,20 @@ final class Router implements AutoCloseable {
           continue;
         }
         boolean proven = Long.compareUnsigned(view.lsn(), needed) >= 0;
+        fit++;
         // one that was behind may have caught up since, which costs a question
         double cost = (1.0 + server.atWork()) * view.latencyNanos() * (proven ? 1 : 100);
         if (cost < bestCost) {
-          best = new Choice(server, needed, timeline, true);
+          best = server;
           bestCost = cost;
         }
       }
-      if (best == null && present >= 0 && (without >> present & 1) == 0) {
-        best = new Choice(servers.get(present), 0, newestTimeline, false);
+      if (best != null) {
+        return new Choice(best, needed, timeline, true, fit > 1);
       }
-      return best;
+      return present >= 0 && (without >> present & 1) == 0
+          ? new Choice(servers.get(present), 0, newestTimeline, false, false)
+          : null;
     } finally {
       lock.unlock();
     }
@@ -293,6 +310,10 @@ final class Router implements AutoCloseable {
       } else if (isStale(view.timeline())) {
         text += ", stale: a newer timeline was seen";
         trouble.append(trouble.isEmpty() ? "" : "; ").append(server).append(" is a stale primary");
+      }
+      if (server.isBehindUnknownPooler()) {
+        trouble.append(trouble.isEmpty() ? "" : "; ").append(server);
+        trouble.append(" is a pooler in transaction mode: set database.pooler=transaction");
       }
       facts.put(server.toString(), text);
       facts.put(

@@ -9,6 +9,7 @@ import java.time.Duration;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
+import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -35,11 +36,20 @@ final class Server implements AutoCloseable {
   /** See {@link View#life}. */
   static final String LIFE = "(extract(epoch from pg_postmaster_start_time()) * 1000000)::bigint";
 
+  /**
+   * So many times longer a server may be silent when the others are, or there are none: then this
+   * host is short of breath rather than all of them dead, and aborting what is under way would make
+   * it worse.
+   */
+  private static final int PATIENCE = 5;
+
   private final DatabaseEndpoints.Endpoint endpoint;
   private final Settings settings;
   private final Lane writes;
   private final Lane reads;
-  private final Dialer watchDialer;
+  private final Dialer quickDialer;
+  private final Dialer patientDialer;
+  private final Predicate<Server> othersAnswer;
   private final Consumer<Server> onLook;
   private final Semaphore poke = new Semaphore(0);
   private final Thread watcher;
@@ -56,26 +66,40 @@ final class Server implements AutoCloseable {
   volatile long lagBytes;
 
   private @Nullable Connection watch; // of the watcher
+  private int watchPid; // of the watcher: the process that answers its connection
+
+  /** Seen once, true for ever: one connection was answered by several processes. */
+  private volatile boolean behindPooler; // written by the watcher
 
   Server(
       DatabaseEndpoints where,
       DatabaseEndpoints.Endpoint endpoint,
       Settings settings,
-      Consumer<Server> onLook) {
+      Consumer<Server> onLook,
+      Predicate<Server> othersAnswer) {
     this.endpoint = endpoint;
     this.settings = settings;
     this.onLook = onLook;
-    this.watchDialer = new Dialer(where, endpoint, settings, Dialer.Purpose.WATCH);
+    this.othersAnswer = othersAnswer;
+    this.quickDialer =
+        new Dialer(where, endpoint, settings, Dialer.Purpose.WATCH, settings.watchTimeout());
+    this.patientDialer =
+        new Dialer(
+            where,
+            endpoint,
+            settings,
+            Dialer.Purpose.WATCH,
+            settings.watchTimeout().multipliedBy(PATIENCE));
     this.writes =
         new Lane(
             "conexor-write-" + endpoint,
-            new Dialer(where, endpoint, settings, Dialer.Purpose.WRITE),
+            new Dialer(where, endpoint, settings, Dialer.Purpose.WRITE, settings.connectTimeout()),
             settings.poolSize(),
             settings.connectTimeout());
     this.reads =
         new Lane(
             "conexor-read-" + endpoint,
-            new Dialer(where, endpoint, settings, Dialer.Purpose.READ),
+            new Dialer(where, endpoint, settings, Dialer.Purpose.READ, settings.connectTimeout()),
             settings.poolSize(),
             // another server may do it: waiting here long would be a pity
             Duration.ofMillis(Math.max(250, settings.connectTimeout().toMillis() / 4)));
@@ -89,6 +113,11 @@ final class Server implements AutoCloseable {
 
   View view() {
     return view;
+  }
+
+  /** A pooler is between that hands out server connections by transaction, and nobody said so. */
+  boolean isBehindUnknownPooler() {
+    return behindPooler;
   }
 
   boolean isSuspect() {
@@ -113,9 +142,10 @@ final class Server implements AutoCloseable {
 
   Connection borrow(Lane lane, boolean movable) throws SQLException {
     Connection connection = lane.borrow(movable);
-    if (view.role() == View.Role.DOWN || (movable && suspect)) {
+    boolean isDown = view.role() == View.Role.DOWN;
+    if (isDown || (movable && suspect)) {
       // INVARIANT: counted as at work before the look, so either this or abort sees the other
-      lane.giveBack(connection, true);
+      lane.giveBack(connection, isDown);
       throw new SQLException(endpoint + " went down", "08006");
     }
     return connection;
@@ -150,7 +180,7 @@ final class Server implements AutoCloseable {
   private void look() {
     View next;
     try {
-      next = ask(settings.suspectAfter());
+      next = ask(settings.suspectAfter(), quickDialer);
     } catch (SQLException first) {
       dropWatch();
       // one failure may be the connection's; two in a row are the server's. Reads that another
@@ -159,7 +189,11 @@ final class Server implements AutoCloseable {
       reads.abort(true);
       onLook.accept(this);
       try {
-        next = ask(settings.watchTimeout());
+        boolean quick = othersAnswer.test(this);
+        next =
+            quick
+                ? ask(settings.watchTimeout(), quickDialer)
+                : ask(settings.watchTimeout().multipliedBy(PATIENCE), patientDialer);
       } catch (SQLException second) {
         dropWatch();
         next = View.down(reason(second));
@@ -205,11 +239,11 @@ final class Server implements AutoCloseable {
     reads.abort(false);
   }
 
-  private View ask(Duration limit) throws SQLException {
+  private View ask(Duration limit, Dialer dialer) throws SQLException {
     long start = System.nanoTime();
     Connection connection = watch;
     if (connection == null) {
-      connection = watchDialer.getConnection();
+      connection = dialer.getConnection();
       watch = connection;
     }
     connection.setNetworkTimeout(Runnable::run, (int) limit.toMillis());
@@ -221,8 +255,18 @@ final class Server implements AutoCloseable {
                     + ", coalesce("
                     + LSN
                     + ", 0), "
-                    + LIFE)) {
+                    + LIFE
+                    + ", pg_backend_pid()")) {
       row.next();
+      int pid = row.getInt(5);
+      if (pid != watchPid && watchPid != 0 && !settings.transactionPooling() && !behindPooler) {
+        behindPooler = true;
+        log.warn(
+            "{} is a pooler in transaction mode, where prepared statements get mixed up: set"
+                + " database.pooler=transaction",
+            endpoint);
+      }
+      watchPid = pid;
       return new View(
           row.getBoolean(1) ? View.Role.REPLICA : View.Role.PRIMARY,
           row.getInt(2),
@@ -237,6 +281,7 @@ final class Server implements AutoCloseable {
   private void dropWatch() {
     Connection connection = watch;
     watch = null;
+    watchPid = 0;
     if (connection != null) {
       try {
         connection.abort(Runnable::run);

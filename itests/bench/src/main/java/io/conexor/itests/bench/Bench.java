@@ -12,9 +12,11 @@ public final class Bench {
       case "relay" -> RelayBench.main(args);
       case "session" -> SessionBench.main(args);
       case "backplane" -> BackplaneBench.main(args);
+      case "database" -> DatabaseBench.main(args);
       default -> {
         System.err.println(
-            "there is no such bench; there are " + List.of("relay", "session", "backplane"));
+            "there is no such bench; there are "
+                + List.of("relay", "session", "backplane", "database"));
         System.exit(2);
       }
     }

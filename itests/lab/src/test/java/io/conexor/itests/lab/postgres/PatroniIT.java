@@ -3,6 +3,7 @@ package io.conexor.itests.lab.postgres;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.awaitility.Awaitility.await;
 
+import io.conexor.api.database.DatabaseEndpoints;
 import io.conexor.api.health.Health;
 import io.conexor.database.PostgresDatabase;
 import java.time.Duration;
@@ -46,6 +47,42 @@ class PatroniIT {
     }
   }
 
+  @Test
+  void through_haproxy_a_switchover_costs_no_acknowledged_write() throws Exception {
+    try (PoolerLab proxies = PoolerLab.start(lab)) {
+      run("switchover, HAProxy", proxies.proxies(), Map.of(), leader -> lab.switchover());
+    }
+  }
+
+  @Test
+  void through_pgbouncer_and_haproxy_a_killed_postmaster_costs_no_acknowledged_write()
+      throws Exception {
+    try (PoolerLab poolers = PoolerLab.start(lab)) {
+      run(
+          "postmaster killed, PgBouncer and HAProxy",
+          poolers.poolers(),
+          Map.of("pooler", "transaction"),
+          PatroniNode::killPostmaster);
+    }
+  }
+
+  @Test
+  void a_pooler_that_nobody_mentioned_is_reported() {
+    lab.heal();
+    try (PoolerLab poolers = PoolerLab.start(lab);
+        PostgresDatabase database = PostgresDatabase.open(poolers.poolers(), Map.of());
+        PostgresDatabase beside =
+            PostgresDatabase.open(poolers.poolers(), Map.of("pooler", "transaction"));
+        Traffic traffic = new Traffic(List.of(beside))) {
+      traffic.writers(4, Duration.ZERO);
+
+      await()
+          .atMost(Duration.ofSeconds(30))
+          .until(() -> database.check().reason().contains("set database.pooler=transaction"));
+      assertThat(beside.check().reason()).doesNotContain("pooler");
+    }
+  }
+
   private interface Fault {
     void happen(PatroniNode leader);
   }
@@ -71,11 +108,17 @@ class PatroniIT {
   }
 
   private void run(String what, Fault fault) throws Exception {
+    run(what, lab.endpoints(), Map.of(), fault);
+  }
+
+  private void run(
+      String what, DatabaseEndpoints endpoints, Map<String, String> settings, Fault fault)
+      throws Exception {
     for (int i = 0; i < TIMES; i++) {
       lab.heal();
       PatroniNode leader = lab.leader().orElseThrow();
-      try (PostgresDatabase one = PostgresDatabase.open(lab.endpoints(), Map.of());
-          PostgresDatabase other = PostgresDatabase.open(lab.endpoints(), Map.of());
+      try (PostgresDatabase one = PostgresDatabase.open(endpoints, settings);
+          PostgresDatabase other = PostgresDatabase.open(endpoints, settings);
           Traffic traffic = new Traffic(List.of(one, other))) {
         await()
             .atMost(Duration.ofSeconds(20))

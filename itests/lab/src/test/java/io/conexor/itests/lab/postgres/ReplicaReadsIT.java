@@ -249,7 +249,7 @@ class ReplicaReadsIT {
     assertThat(outcome.longestReadMillis()).isLessThan(LONGEST_MILLIS);
   }
 
-  /** A statement timeout would make PostgreSQL report what only the primary has as committed. */
+  /** A cancel request would make PostgreSQL report what only the primary has as committed. */
   @Test
   void a_commit_that_the_synchronous_standby_does_not_confirm_is_not_acknowledged() {
     PgServer primary = lab.server(0);
