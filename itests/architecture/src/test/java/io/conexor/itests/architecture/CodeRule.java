@@ -39,6 +39,7 @@ import java.util.concurrent.TimeUnit;
 import org.osgi.service.component.annotations.Activate;
 import org.osgi.service.component.annotations.Component;
 import org.osgi.service.component.annotations.Modified;
+import org.osgi.service.metatype.annotations.Designate;
 import org.osgi.service.metatype.annotations.ObjectClassDefinition;
 
 /** A rule that the code of every bundle keeps, with classes that break it. */
@@ -333,8 +334,11 @@ enum CodeRule {
           }
           for (JavaClass parameter : constructor.getRawParameterTypes()) {
             boolean described = parameter.isAnnotatedWith(ObjectClassDefinition.class);
-            if ((parameter.isAnnotation() && !described)
-                || parameter.isAssignableTo(java.util.Map.class)) {
+            // A map where a key of the configuration has a key inside, as properties of a driver.
+            boolean isBare =
+                parameter.isAssignableTo(java.util.Map.class)
+                    && !type.isAnnotatedWith(Designate.class);
+            if ((parameter.isAnnotation() && !described) || isBare) {
               events.add(
                   SimpleConditionEvent.violated(
                       type, type.getName() + " takes " + parameter.getName() + " without an OCD"));
