@@ -7,6 +7,7 @@ import io.conexor.api.access.Access.Authentication;
 import io.conexor.api.access.Credential;
 import io.conexor.api.access.Principal;
 import io.conexor.api.access.Tokens;
+import io.conexor.api.agent.AgentDirectory;
 import io.conexor.api.audit.AuditTrail;
 import io.conexor.api.backplane.Backplane;
 import io.conexor.api.call.AgentCalls;
@@ -151,6 +152,7 @@ public final class McpRoute implements HttpRoute {
       @Reference(name = "tokens") Tokens tokens,
       @Reference(name = "catalog") Catalog catalog,
       @Reference(name = "editor") CatalogEditor editor,
+      @Reference(name = "directory") AgentDirectory directory,
       @Reference(name = "calls") AgentCalls calls,
       @Reference(name = "audit") AuditTrail audit,
       @Reference(name = "node") Node node,
@@ -163,7 +165,7 @@ public final class McpRoute implements HttpRoute {
     this.origins = Set.of(config.origins_allowed());
     this.hosts = Set.of(config.hosts_allowed());
     this.schemas = new Schemas(calls, editor, config.schema_max_age_ms());
-    this.toolCalls = new ToolCalls(calls, tokens, audit, node.id(), schemas, config);
+    this.toolCalls = new ToolCalls(directory, calls, tokens, audit, node.id(), schemas, config);
   }
 
   /** Cancellations reach the backend that runs the request through it. */

@@ -6,6 +6,9 @@ import io.conexor.api.ConexorException;
 import io.conexor.api.Deadline;
 import io.conexor.api.Subscription;
 import io.conexor.api.access.Tokens;
+import io.conexor.api.agent.AgentDirectory;
+import io.conexor.api.agent.Attachment;
+import io.conexor.api.agent.SourceOffer;
 import io.conexor.api.audit.AuditId;
 import io.conexor.api.audit.AuditRecord;
 import io.conexor.api.audit.AuditTrail;
@@ -59,6 +62,7 @@ final class ToolCalls implements AutoCloseable {
   private static final int INVALID_PARAMS = -32602;
   private static final int INTERNAL = -32603;
 
+  private final AgentDirectory directory;
   private final AgentCalls calls;
   private final Cursors cursors;
   private final AuditTrail audit;
@@ -81,12 +85,14 @@ final class ToolCalls implements AutoCloseable {
   private volatile @Nullable Backplane backplane;
 
   ToolCalls(
+      AgentDirectory directory,
       AgentCalls calls,
       Tokens tokens,
       AuditTrail audit,
       NodeId node,
       Schemas schemas,
       McpRoute.Config config) {
+    this.directory = directory;
     this.calls = calls;
     this.cursors = new Cursors(tokens);
     this.audit = audit;
@@ -318,6 +324,7 @@ final class ToolCalls implements AutoCloseable {
     private final Cursors.Page page;
     private final Map<String, @Nullable Object> arguments;
     private final @Nullable Object progressToken;
+    private final boolean repeatable;
     private final ResultSink sink;
 
     /** Used by the timer alone: when it sent something last; 0 = nothing yet. */
@@ -339,6 +346,10 @@ final class ToolCalls implements AutoCloseable {
       this.page = page;
       this.arguments = arguments;
       this.progressToken = request.progressToken();
+      // Who announces a write (docs/operations.md) does not want it repeated either.
+      this.repeatable =
+          isReadOnly()
+              && request.exchange().header("Conexor-Write").filter("true"::equals).isEmpty();
       this.sink =
           new ResultSink(
               config.result_max_bytes() * 3 + 65_536, page.skipped(), statement.key(), this);
@@ -355,8 +366,7 @@ final class ToolCalls implements AutoCloseable {
               rows,
               config.result_max_bytes() + page.skippedBytes(),
               Deadline.in(Duration.ofMillis(config.query_timeout_ms())),
-              // Who does not say so only reads, and his request may be repeated. docs/operations.md.
-              request.exchange().header("Conexor-Write").filter("true"::equals).isEmpty(),
+              repeatable,
               request.exchange().header("traceparent").orElse(null));
       running.add(this);
       if (cancelKey != null) {
@@ -370,6 +380,18 @@ final class ToolCalls implements AutoCloseable {
     private static UUID queryId() {
       ThreadLocalRandom random = ThreadLocalRandom.current();
       return new UUID(random.nextLong(), random.nextLong());
+    }
+
+    /** Whether running it twice is harmless: every agent that might run it refuses changes. */
+    private boolean isReadOnly() {
+      for (Attachment attachment : directory.serving(request.principal().org(), source)) {
+        for (SourceOffer offer : attachment.sources()) {
+          if (!offer.isReadOnly() && offer.name().equals(source)) {
+            return false;
+          }
+        }
+      }
+      return true;
     }
 
     private void forget() {
@@ -416,6 +438,7 @@ final class ToolCalls implements AutoCloseable {
         request.answer().error(500, INTERNAL, "Internal error", null);
         return;
       }
+      boolean mayRepeat = cause.blame() != ConexorException.Blame.CALLER && repeatable;
       StringBuilder text = new StringBuilder(error);
       if (cause.safeToRetry()) {
         text.append(" (nothing was run; trying again is safe");
@@ -425,6 +448,8 @@ final class ToolCalls implements AutoCloseable {
                 d ->
                     text.append(", best after ").append((d.toMillis() + 999) / 1_000).append(" s"));
         text.append(')');
+      } else if (mayRepeat) {
+        text.append(" (it only reads: trying again is safe)");
       }
       request
           .answer()
@@ -433,7 +458,7 @@ final class ToolCalls implements AutoCloseable {
               facts(
                   cause.code(),
                   cause.blame(),
-                  cause.safeToRetry(),
+                  cause.safeToRetry() || mayRepeat,
                   cause.retryAfter().orElse(null)));
     }
 

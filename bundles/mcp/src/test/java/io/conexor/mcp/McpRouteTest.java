@@ -12,6 +12,10 @@ import io.conexor.api.access.Credential;
 import io.conexor.api.access.KeyId;
 import io.conexor.api.access.Principal;
 import io.conexor.api.access.Tokens;
+import io.conexor.api.agent.AgentDirectory;
+import io.conexor.api.agent.Attachment;
+import io.conexor.api.agent.LinkId;
+import io.conexor.api.agent.SourceOffer;
 import io.conexor.api.audit.AuditRecord;
 import io.conexor.api.audit.AuditTrail;
 import io.conexor.api.backplane.Backplane;
@@ -78,6 +82,7 @@ class McpRouteTest {
   private final List<String> cancelled = new ArrayList<>();
   private ConexorException failure;
   private boolean hang;
+  private boolean readOnly = true;
   private final List<RowSink> sinks = new ArrayList<>();
   private final McpRoute route = route();
 
@@ -302,9 +307,53 @@ class McpRouteTest {
                 McpRoute.Config.class.getClassLoader(),
                 new Class<?>[] {McpRoute.Config.class},
                 (proxy, method, arguments) ->
-                    method.getName().startsWith("stream_") ? 100L : method.getDefaultValue());
+                    method.getName().startsWith("stream_")
+                        ? 100L
+                        : method.getName().equals("hosts_allowed")
+                            ? new String[] {"conexor.test"}
+                            : method.getDefaultValue());
     return new McpRoute(
-        access, tokens, catalog, unused(CatalogEditor.class), calls, audit, node, config);
+        access,
+        tokens,
+        catalog,
+        unused(CatalogEditor.class),
+        directory(),
+        calls,
+        audit,
+        node,
+        config);
+  }
+
+  private AgentDirectory directory() {
+    return (AgentDirectory)
+        Proxy.newProxyInstance(
+            AgentDirectory.class.getClassLoader(),
+            new Class<?>[] {AgentDirectory.class},
+            (proxy, method, arguments) ->
+                List.of(
+                    new Attachment(
+                        org,
+                        AgentId.random(),
+                        "berlin",
+                        "1",
+                        org.value(),
+                        new NodeId("n-test"),
+                        new LinkId(1),
+                        1,
+                        Instant.EPOCH,
+                        false,
+                        0,
+                        List.of(
+                            new SourceOffer(
+                                "main",
+                                "postgresql",
+                                "15",
+                                readOnly,
+                                1,
+                                1,
+                                1,
+                                SourceOffer.State.UP,
+                                "")))));
   }
 
   /** Plays one request and keeps its answer. */
@@ -614,6 +663,7 @@ class McpRouteTest {
     deaf.headers.put("accept", "application/json");
     for (Scripted each : List.of(slow, deaf)) {
       each.headers.put("x-api-key", "mcp_good");
+      each.headers.put("host", "conexor.test");
       each.body =
           ("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/call\",\"params\":{\"name\":\"query_users\","
                   + "\"_meta\":{\"progressToken\":\"p\"}}}")
@@ -713,6 +763,15 @@ class McpRouteTest {
   }
 
   @Test
+  void what_an_agent_may_write_is_not_run_twice() {
+    legacy("tools/call", "\"name\":\"query_users\"");
+    readOnly = false;
+    legacy("tools/call", "\"name\":\"query_users\"");
+
+    assertThat(called).extracting(QueryCall::repeatable).containsExactly(true, false);
+  }
+
+  @Test
   void failures_follow_the_table() {
     failure =
         new ConexorException(
@@ -733,7 +792,13 @@ class McpRouteTest {
     assertThat(send("{}", "x-api-key", "mcp_other").status).isEqualTo(403);
     assertThat(send("{}", "origin", "http://evil.test").status).isEqualTo(403);
     assertThat(send("{}", "origin", "https://conexor.test").status).isEqualTo(400);
+    // A name that resolves to this server today, chosen by somebody else.
+    assertThat(send("{}", "host", "rebound.test").status).isEqualTo(403);
+    assertThat(send("{}", "host", "rebound.test", "origin", "http://rebound.test").status)
+        .isEqualTo(403);
+    assertThat(send("{}", "origin", "null").status).isEqualTo(403);
     Scripted get = new Scripted();
+    get.headers.put("host", "conexor.test");
     get.method = "GET";
     route.handle(get);
     assertThat(get.status).isEqualTo(405);
