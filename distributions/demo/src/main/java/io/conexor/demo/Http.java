@@ -75,12 +75,19 @@ final class Http {
     }
     HttpResponse<String> response =
         client.send(request.build(), HttpResponse.BodyHandlers.ofString());
-    String text = response.body();
-    boolean isJson =
-        response.headers().firstValue("Content-Type").filter(t -> t.contains("json")).isPresent();
     return new Answer(
         response.statusCode(),
-        isJson ? JSON.readTree(text) : JSON.getNodeFactory().stringNode(text),
+        body(response.headers().firstValue("Content-Type").orElse(""), response.body()),
         response.headers());
+  }
+
+  /** An answer of MCP that takes long comes as a stream of events, of which the last counts. */
+  private static JsonNode body(String type, String text) {
+    if (type.startsWith("text/event-stream")) {
+      String last =
+          text.lines().filter(line -> line.startsWith("data:")).reduce("data:null", (a, b) -> b);
+      return JSON.readTree(last.substring("data:".length()));
+    }
+    return type.contains("json") ? JSON.readTree(text) : JSON.getNodeFactory().stringNode(text);
   }
 }
