@@ -19,6 +19,22 @@ async function check(name, sdk, options, version) {
   assert.ok(tools.some(t => t.name === tool), `${tool} is offered`);
   const result = await client.callTool({ name: tool, arguments: {} });
   assert.ok(!result.isError && result.structuredContent, `${tool} answers`);
+  // Rows, a page after them, and what a query that writes is told.
+  const sql = 'SELECT id, name FROM suppliers WHERE id > ? ORDER BY id';
+  const query = cursor => client.callTool({ name: 'query', arguments: { sql, parameters: [5], limit: 10, ...cursor } });
+  const page = (await query({})).structuredContent;
+  assert.deepEqual([page.rowCount, page.truncated, page.rows[0].id], [10, true, 6]);
+  const last = (await query({ cursor: page.nextCursor })).structuredContent;
+  assert.deepEqual([last.rowCount, last.truncated, last.rows[0].id], [5, false, 16]);
+  assert.equal((await client.callTool({ name: 'query', arguments: { sql: 'DELETE FROM suppliers' } })).isError, true);
+  // A call that is given up stops in the database; the test looks for it there.
+  const abort = new AbortController();
+  let rows = 0;
+  const slow = client.callTool(
+    { name: 'query', arguments: { sql: `SELECT '${name}', count(*) FROM numbers a, numbers b, numbers c` } },
+    ...(sdk === sdk1 ? [undefined] : []), { signal: abort.signal, onprogress: () => { if (++rows === 2) abort.abort('enough'); } });
+  await assert.rejects(slow);
+  assert.equal(rows, 2, 'progress is told');
   const wrong = await client.callTool({ name: tool, arguments: { no_such_argument: 1 } });
   assert.equal(wrong.isError, true);
   await assert.rejects(client.callTool({ name: 'no_such_tool', arguments: {} }), e => e.code === -32602);

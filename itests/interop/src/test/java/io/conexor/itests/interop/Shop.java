@@ -9,6 +9,8 @@ import java.sql.DriverManager;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
+import java.util.ArrayDeque;
+import java.util.Deque;
 import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.extension.BeforeAllCallback;
@@ -55,27 +57,50 @@ final class Shop implements BeforeAllCallback {
       implements ExtensionContext.Store.CloseableResource {
 
     static Open start() {
+      Deque<AutoCloseable> opened = new ArrayDeque<>();
+      try {
+        return start(opened);
+      } catch (RuntimeException | Error e) {
+        for (AutoCloseable each : opened) {
+          try {
+            each.close();
+          } catch (Exception alsoFailed) {
+            e.addSuppressed(alsoFailed);
+          }
+        }
+        throw e;
+      }
+    }
+
+    private static Open start(Deque<AutoCloseable> opened) {
       LocalPostgres state = LocalPostgres.start();
+      opened.push(state);
       LocalPostgres goods = LocalPostgres.start();
+      opened.push(goods);
       goods.execute(Schema.SQL);
       Backend backend =
           Backend.on(state)
               .jvm(HEAP)
+              // Busy machines stand still for seconds; this is not about how soon that is noticed.
+              .set("hub.liveness.timeout.ms", "10000")
               .set("mcp.stream.after.ms", "1000")
               .set("mcp.stream.interval.ms", "500")
               .set("agent.registry.heartbeat.interval.ms", "500")
               .start();
+      opened.push(backend);
       Tenant tenant = backend.setUp("acme");
       Tenant.Agent agent = tenant.agent("berlin");
       AgentProcess process =
           AgentProcess.of(backend.url(), agent)
               .jvm(HEAP)
+              .set("agent.link.liveness.timeout.ms", "10000")
               .source("goods", goods)
               .set("agent.executor.source~goods.schemas", "public, odd")
               .set("agent.executor.source~goods.max.rows", "1000000")
               .set("agent.executor.source~goods.probe.interval.ms", "500")
               .start();
-      tenant.post("/sources", Map.of("name", "goods", "engine", "postgresql"));
+      opened.push(process);
+      // Nobody registers the source: the agent announces it.
       backend.awaitSources(tenant, "goods");
       String cheap =
           tenant
@@ -123,7 +148,7 @@ final class Shop implements BeforeAllCallback {
           Statement statement = connection.createStatement();
           ResultSet row =
               statement.executeQuery(
-                  "select count(*) from pg_stat_activity where state = 'active'"
+                  "select count(*) from pg_stat_activity where state <> 'idle'"
                       + " and pid <> pg_backend_pid() and position('"
                       + text
                       + "' in query) > 0")) {

@@ -21,6 +21,7 @@ public final class Binaries {
           Map.entry("redis-cli", "redis-tools"),
           Map.entry("redis-sentinel", "redis-sentinel"),
           Map.entry("haproxy", "haproxy"),
+          Map.entry("node", "nodejs"),
           Map.entry("ip", "iproute2"),
           Map.entry("postgres", "postgresql-15"),
           Map.entry("patroni", "patroni python3-etcd"),

@@ -31,6 +31,23 @@ import org.jspecify.annotations.Nullable;
 public abstract sealed class ProductProcess implements AutoCloseable permits Backend, AgentProcess {
 
   private static final Set<ProductProcess> RUNNING = ConcurrentHashMap.newKeySet();
+
+  // What a test left behind ends with it.
+  static {
+    Runtime.getRuntime()
+        .addShutdownHook(
+            new Thread(
+                () -> {
+                  for (ProductProcess each : RUNNING) {
+                    Process left = each.process;
+                    if (left != null) {
+                      left.destroyForcibly();
+                    }
+                  }
+                },
+                "lab-cleanup"));
+  }
+
   private static final Pattern USED = Pattern.compile("(?:heap\\s.*?|, )used (\\d+)K");
 
   private final String name;
