@@ -11,11 +11,16 @@ import io.conexor.api.access.UserId;
 import io.conexor.api.access.Users;
 import io.conexor.api.audit.AuditRecord.Outcome;
 import io.conexor.api.http.HttpExchange;
+import io.conexor.api.session.Session;
 import io.conexor.api.session.SessionId;
 import io.conexor.api.session.SessionStore;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
+import java.util.ArrayList;
 import java.util.Base64;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.function.Supplier;
 import java.util.regex.Pattern;
@@ -26,6 +31,12 @@ final class Accounts {
 
   private static final Pattern SLUG = Pattern.compile("[a-z0-9-]{1,63}");
   private static final int MAX_PASSWORD = 1_024;
+  private static final Pattern ATTRIBUTE = Pattern.compile("[A-Za-z0-9._-]{1,48}");
+  private static final int MAX_ATTRIBUTES = 32;
+  private static final int MAX_VALUE = 4_096;
+
+  /** What pages keep in a session does not meet what the server keeps there. */
+  private static final String KEPT = "page.";
 
   private final Access access;
   private final Users users;
@@ -65,7 +76,7 @@ final class Accounts {
                             "too many attempts to sign in; wait before the next",
                             io.conexor.api.ConexorException.Applied.NO,
                             Optional.of(wait.retryAfter()),
-                            java.util.List.of()));
+                            List.of()));
                   } else if (outcome instanceof Access.SignIn.Refused refused) {
                     call.audited("auth.refuse", Outcome.REFUSED, null, refused.reason());
                     call.problem(Problem.of(401, "login_refused", refused.reason()));
@@ -84,6 +95,50 @@ final class Accounts {
 
   static Answer session(Call call) {
     return Answer.ok(session(call.principal()));
+  }
+
+  /** What a page keeps for this login: the same on all backends, gone with the session. */
+  Answer attributes(Call call) {
+    return Answer.ok(kept(sessions.get().find(ownSession(call))));
+  }
+
+  /** Sets and, where null is given, removes single attributes, as in a JSON merge patch. */
+  Answer changeAttributes(Call call) {
+    SessionId login = ownSession(call);
+    Json.Body body = Json.Body.of(call.exchange);
+    Map<String, String> set = new HashMap<>();
+    List<String> removed = new ArrayList<>();
+    for (String name : body.fields(MAX_ATTRIBUTES)) {
+      if (!ATTRIBUTE.matcher(name).matches()) {
+        body.wrong(name, "is not a name of 1 to 48 letters, digits, '.', '_' or '-'");
+        continue;
+      }
+      body.optionalText(name, MAX_VALUE)
+          .ifPresentOrElse(value -> set.put(KEPT + name, value), () -> removed.add(KEPT + name));
+    }
+    body.done();
+    return Answer.ok(kept(sessions.get().update(login, set, removed)));
+  }
+
+  private static SessionId ownSession(Call call) {
+    if (call.principal() instanceof Principal.User user) {
+      return user.session();
+    }
+    throw Problem.raise(403, "no_session", "only a login has attributes, not a key");
+  }
+
+  private static ObjectNode kept(Optional<Session> session) {
+    ObjectNode json = Json.object();
+    session
+        .orElseThrow(() -> Problem.raise(401, "session_ended", "the session has ended; sign in"))
+        .attributes()
+        .forEach(
+            (name, value) -> {
+              if (name.startsWith(KEPT)) {
+                json.put(name.substring(KEPT.length()), value);
+              }
+            });
+    return json;
   }
 
   private static ObjectNode session(Principal principal) {
@@ -169,7 +224,7 @@ final class Accounts {
                             Json.object()
                                 .put("organisationId", org.get().toString())
                                 .put("organisation", slug),
-                            java.util.Map.of()));
+                            Map.of()));
                   }
                 });
   }

@@ -122,6 +122,14 @@ final class Json {
       return new Body(node);
     }
 
+    /** The names of all fields, at most so many. */
+    List<String> fields(int most) {
+      if (node.size() > most) {
+        throw Problem.raise(422, "too_many_fields", "the body has more than " + most + " fields");
+      }
+      return List.copyOf(node.propertyNames());
+    }
+
     private @Nullable JsonNode take(String field) {
       read.add(field);
       JsonNode value = node.get(field);

@@ -206,6 +206,8 @@ public final class RestApi implements HttpRoute {
     later("POST", "/login", Who.ANYBODY, accounts::login);
     blocking("POST", "/logout", Who.KNOWN, accounts::logout);
     now("GET", "/session", Who.KNOWN, Accounts::session);
+    blocking("GET", "/session/attributes", Who.MEMBERS, accounts::attributes);
+    blocking("PATCH", "/session/attributes", Who.MEMBERS, accounts::changeAttributes);
     later("POST", "/query", Who.KNOWN, query::run);
 
     blocking("GET", "/organisation", Who.MEMBERS, all::organisation);
@@ -499,6 +501,7 @@ public final class RestApi implements HttpRoute {
     }
     return switch (operation.method()) {
       case "DELETE" -> noun + (noun.equals("key") ? ".revoke" : ".remove");
+      case "PATCH" -> noun + ".update";
       case "PUT" -> noun + (words.length == 3 ? "." + words[2] : ".update");
       default -> words.length == 4 ? "schema.refresh" : noun + ".create";
     };

@@ -165,7 +165,9 @@ public final class RedisClients implements HealthCheck, BiFunction<Bundle, Bundl
         ? ""
         : "the other backends have moved to redis "
             + facts.leftFor()
-            + "; let this one follow (runtime.features) and restart it";
+            + "; let this one follow (runtime.features) and restart it, or delete the key "
+            + Roster.LEFT_FOR
+            + " if all came back";
   }
 
   /** {@code feature:swap --migrate}. */

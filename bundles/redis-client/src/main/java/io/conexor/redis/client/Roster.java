@@ -39,9 +39,9 @@ final class Roster {
   static final Duration LIVE = Duration.ofSeconds(8);
 
   private static final Duration LIMIT = Duration.ofMillis(900);
-  private static final Duration KEPT = Duration.ofDays(1);
+  private static final Duration KEPT = Duration.ofHours(1);
   private static final String BACKENDS = "conexor:{backends}:here";
-  private static final String LEFT_FOR = "conexor:{backends}:left";
+  static final String LEFT_FOR = "conexor:{backends}:left";
 
   private static final String BEAT =
       """

@@ -1,5 +1,6 @@
 package io.conexor.itests.lab;
 
+import static java.nio.charset.StandardCharsets.UTF_8;
 import static java.util.concurrent.TimeUnit.SECONDS;
 
 import java.io.File;
@@ -109,6 +110,37 @@ public abstract sealed class ProductProcess implements AutoCloseable permits Bac
   /** A setting for the next start. */
   final void put(String key, String value) {
     settings.put(key, value);
+  }
+
+  /**
+   * Runs one command of the management shell and returns what it printed.
+   *
+   * @throws IllegalStateException with the output if the command fails
+   */
+  public final String shell(String command) {
+    try {
+      ProcessBuilder builder =
+          new ProcessBuilder(
+              distribution.program().toString(),
+              "shell",
+              "--config",
+              folder.resolve("conexor.properties").toString(),
+              "-c",
+              command);
+      builder.environment().keySet().removeIf(key -> key.startsWith("CONEXOR_"));
+      builder.environment().put("JAVA_HOME", System.getProperty("java.home"));
+      Process asked = builder.redirectErrorStream(true).start();
+      String output = new String(asked.getInputStream().readAllBytes(), UTF_8);
+      if (asked.waitFor() != 0) {
+        throw new IllegalStateException(command + ": " + output);
+      }
+      return output;
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new IllegalStateException("interrupted while the shell ran " + command, e);
+    }
   }
 
   /** Its data folder. */
