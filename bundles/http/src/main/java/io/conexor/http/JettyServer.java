@@ -13,7 +13,6 @@ import java.nio.file.StandardCopyOption;
 import java.time.Duration;
 import java.util.Map;
 import java.util.Set;
-import java.util.concurrent.Executor;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.UnaryOperator;
@@ -293,20 +292,12 @@ public final class JettyServer {
     int processors = Runtime.getRuntime().availableProcessors();
     int selectors =
         settings.selectors() > 0 ? settings.selectors() : Math.max(1, Math.min(4, processors / 2));
-    FrameTurn turn = new FrameTurn(pool);
     ServerConnector made =
         new ServerConnector(server, pool, null, null, 1, selectors, factories) {
           @Override
-          public Executor getExecutor() {
-            // Also called while this is constructed, about the pool.
-            return isRunning() ? turn : super.getExecutor();
-          }
-
-          @Override
           protected SocketChannelEndPoint newEndPoint(
               SocketChannel channel, ManagedSelector selector, SelectionKey key) {
-            WatchedEndPoint endPoint =
-                new WatchedEndPoint(channel, selector, key, getScheduler(), turn);
+            WatchedEndPoint endPoint = new WatchedEndPoint(channel, selector, key, getScheduler());
             endPoint.setIdleTimeout(getIdleTimeout());
             return endPoint;
           }

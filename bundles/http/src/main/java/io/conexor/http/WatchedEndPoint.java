@@ -25,19 +25,13 @@ final class WatchedEndPoint extends SocketChannelEndPoint {
    */
   private static final int AHEAD = 4096;
 
-  private final FrameTurn turn;
   private final Object reading = new Object();
   private @Nullable ByteBuffer ahead; // guarded by reading; flipped for get
   private Callback.@Nullable Nested frames; // of the one thread that reads
 
   WatchedEndPoint(
-      SocketChannel channel,
-      ManagedSelector selector,
-      SelectionKey key,
-      Scheduler scheduler,
-      FrameTurn turn) {
+      SocketChannel channel, ManagedSelector selector, SelectionKey key, Scheduler scheduler) {
     super(channel, selector, key, scheduler);
-    this.turn = turn;
   }
 
   @Override
@@ -77,11 +71,6 @@ final class WatchedEndPoint extends SocketChannelEndPoint {
     if (known == null || known.getCallback() != callback) {
       known =
           new Callback.Nested(callback) {
-            @Override
-            public void succeeded() {
-              turn.run(super::succeeded);
-            }
-
             @Override
             public InvocationType getInvocationType() {
               return InvocationType.NON_BLOCKING;
