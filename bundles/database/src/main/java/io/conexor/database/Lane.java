@@ -5,7 +5,6 @@ import com.zaxxer.hikari.HikariDataSource;
 import com.zaxxer.hikari.HikariPoolMXBean;
 import java.sql.Connection;
 import java.sql.SQLException;
-import java.time.Duration;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import org.slf4j.Logger;
@@ -22,7 +21,7 @@ final class Lane implements AutoCloseable {
   /** At work; true = could be done by another server as well. */
   private final Map<Connection, Boolean> atWork = new ConcurrentHashMap<>();
 
-  Lane(String name, Dialer dialer, int size, Duration wait) {
+  Lane(String name, Dialer dialer, int size) {
     this.dialer = dialer;
     HikariConfig config = new HikariConfig();
     config.setPoolName(name);
@@ -31,7 +30,9 @@ final class Lane implements AutoCloseable {
     config.setMaximumPoolSize(size);
     config.setMinimumIdle(0);
     config.setInitializationFailTimeout(-1);
-    config.setConnectionTimeout(wait.toMillis());
+    // who waits here for a server that has just died does not see that another took over; callers
+    // come back until their deadline, so this is the shortest time that the pool allows
+    config.setConnectionTimeout(250);
     config.setValidationTimeout(250);
     this.pool = new HikariDataSource(config);
   }

@@ -125,6 +125,12 @@ final class Router implements AutoCloseable {
       }
       if (present != before) {
         moved(before);
+        for (Server server : servers) {
+          server.hurry = present < 0;
+          if (present < 0) {
+            server.poke();
+          }
+        }
       }
       measure(looked);
       changed.signalAll();

@@ -59,6 +59,9 @@ final class Server implements AutoCloseable {
   /** It has not answered the last look, or somebody had trouble. Written by the watcher. */
   private volatile boolean suspect;
 
+  /** There is no primary: the promotion must not wait for the next look. By the router. */
+  volatile boolean hurry;
+
   /** Written under the router's lock. */
   volatile boolean inRotation = true;
 
@@ -94,15 +97,12 @@ final class Server implements AutoCloseable {
         new Lane(
             "conexor-write-" + endpoint,
             new Dialer(where, endpoint, settings, Dialer.Purpose.WRITE, settings.connectTimeout()),
-            settings.poolSize(),
-            settings.connectTimeout());
+            settings.poolSize());
     this.reads =
         new Lane(
             "conexor-read-" + endpoint,
             new Dialer(where, endpoint, settings, Dialer.Purpose.READ, settings.connectTimeout()),
-            settings.poolSize(),
-            // another server may do it: waiting here long would be a pity
-            Duration.ofMillis(Math.max(250, settings.connectTimeout().toMillis() / 4)));
+            settings.poolSize());
     watcher = new Thread(this::watch, "conexor-database-watch-" + endpoint);
     watcher.setDaemon(true);
   }
@@ -166,8 +166,8 @@ final class Server implements AutoCloseable {
       }
       try {
         long pause = settings.watchInterval().toMillis();
-        if (poke.tryAcquire(
-            view.role() == View.Role.DOWN ? Math.min(50, pause) : pause, TimeUnit.MILLISECONDS)) {
+        boolean isUrgent = hurry || view.role() == View.Role.DOWN;
+        if (poke.tryAcquire(isUrgent ? Math.min(25, pause) : pause, TimeUnit.MILLISECONDS)) {
           poke.drainPermits();
         }
       } catch (InterruptedException e) {

@@ -58,7 +58,7 @@ record Settings(
 
     @AttributeDefinition(
         name = "Connect timeout",
-        description = "Milliseconds to get a connection, 250..30000",
+        description = "Milliseconds to open a connection, 250..30000",
         min = "250",
         max = "30000")
     long connect_timeout_ms() default 1_000;
