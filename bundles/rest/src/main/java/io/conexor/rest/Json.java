@@ -1,5 +1,7 @@
 package io.conexor.rest;
 
+import static java.nio.charset.StandardCharsets.UTF_8;
+
 import io.conexor.api.http.HttpExchange;
 import java.io.ByteArrayOutputStream;
 import java.math.BigDecimal;
@@ -89,6 +91,9 @@ final class Json {
    * goes on, so that one answer names them all: {@link #done} raises it.
    */
   static final class Body {
+    private static final String NOT_TEXT =
+        "must not hold the character U+0000 or half of a surrogate pair";
+
     private final JsonNode node;
     private final Set<String> read = new HashSet<>();
     private final List<Problem.FieldProblem> problems = new ArrayList<>();
@@ -168,10 +173,17 @@ final class Json {
       String text = value.stringValue();
       if (text.length() > max) {
         wrong(field, "has more than " + max + " characters");
-      } else if (text.indexOf('\0') >= 0) {
-        wrong(field, "must not hold the character U+0000");
+      } else if (!isText(text)) {
+        wrong(field, NOT_TEXT);
       }
       return Optional.of(text);
+    }
+
+    /**
+     * What PostgreSQL can keep: no U+0000, and no half of a surrogate pair, which UTF-8 has not.
+     */
+    private static boolean isText(String text) {
+      return text.indexOf('\0') < 0 && UTF_8.newEncoder().canEncode(text);
     }
 
     boolean bool(String field, boolean otherwise) {
@@ -232,7 +244,9 @@ final class Json {
     List<String> texts(String field, int maxItems, int maxLength) {
       List<String> texts = new ArrayList<>();
       for (JsonNode each : array(field, maxItems)) {
-        if (each.isString() && each.stringValue().length() <= maxLength) {
+        if (each.isString()
+            && each.stringValue().length() <= maxLength
+            && isText(each.stringValue())) {
           texts.add(each.stringValue());
         } else {
           wrong(field, "must hold texts of at most " + maxLength + " characters");

@@ -6,6 +6,7 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.concurrent.TimeUnit;
 import tools.jackson.databind.JsonNode;
 
 /**
@@ -35,13 +36,23 @@ final class Setup {
     this.server = server;
   }
 
+  /** The server writes it when it has seen that nobody is there, a moment after it is ready. */
+  private String setupToken() throws IOException, InterruptedException {
+    Path file = server.resolve("setup-token");
+    long end = System.nanoTime() + TimeUnit.SECONDS.toNanos(20);
+    while (!Files.exists(file) && System.nanoTime() - end < 0) {
+      TimeUnit.MILLISECONDS.sleep(50);
+    }
+    return Files.readString(file).strip();
+  }
+
   /** Afterwards the secrets hold every key. */
   void run() throws IOException, InterruptedException {
     if (get("/setup", Map.of()).orFail("the question for set-up").path("needed").asBoolean()) {
       Object first =
           Map.of(
               "token",
-              Files.readString(server.resolve("setup-token")).strip(),
+              setupToken(),
               "organisation",
               ORGANISATION,
               "email",

@@ -110,8 +110,8 @@ public final class Backend extends ProductProcess {
   /** Starts it, also again after it was killed, then on the same port; returns when it is ready. */
   public Backend start() {
     launch();
-    await("port", Duration.ofSeconds(120), this::knowsPort);
-    await("readiness", Duration.ofSeconds(120), this::isReady);
+    await("port", Duration.ofMinutes(2), this::knowsPort);
+    await("readiness", Duration.ofMinutes(2), this::isReady);
     return this;
   }
 
@@ -156,7 +156,7 @@ public final class Backend extends ProductProcess {
   static HttpResponse<String> send(HttpRequest.Builder request) {
     try {
       return CLIENT.send(
-          request.timeout(Duration.ofSeconds(60)).build(), BodyHandlers.ofString(UTF_8));
+          request.timeout(Duration.ofMinutes(1)).build(), BodyHandlers.ofString(UTF_8));
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     } catch (InterruptedException e) {
@@ -170,7 +170,7 @@ public final class Backend extends ProductProcess {
    */
   public Tenant setUp(String organisation) {
     Path file = data().resolve("setup-token");
-    await("set-up token", Duration.ofSeconds(60), () -> Files.exists(file));
+    await("set-up token", Duration.ofMinutes(1), () -> Files.exists(file));
     try {
       return Tenant.setUp(url(), Files.readString(file).trim(), organisation);
     } catch (IOException e) {
@@ -182,7 +182,7 @@ public final class Backend extends ProductProcess {
   public void awaitLinks(Tenant tenant, String agentId, int links) {
     await(
         links + " links of " + agentId,
-        Duration.ofSeconds(180),
+        Duration.ofMinutes(3),
         () -> tenant.at(url()).get("/agents/" + agentId).path("links").size() >= links);
   }
 
@@ -191,7 +191,7 @@ public final class Backend extends ProductProcess {
     for (String name : names) {
       await(
           "source " + name,
-          Duration.ofSeconds(180),
+          Duration.ofMinutes(3),
           () -> {
             HttpResponse<String> answer = tenant.at(url()).call("GET", "/sources/" + name, null);
             return answer.statusCode() == 200 && answer.body().contains("\"status\":\"UP\"");

@@ -165,7 +165,7 @@ public abstract sealed class ProductProcess implements AutoCloseable permits Bac
   /** SIGTERM, which drains first; returns when it is gone. */
   public final void terminate() {
     signal("TERM");
-    await(Duration.ofSeconds(60));
+    await(Duration.ofMinutes(1));
   }
 
   /** SIGSTOP: it holds its sockets and answers nobody. */
