@@ -18,6 +18,7 @@ import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.UnaryOperator;
 import org.eclipse.jetty.http.HttpHeader;
 import org.eclipse.jetty.http.UriCompliance;
+import org.eclipse.jetty.io.ByteBufferPool;
 import org.eclipse.jetty.io.ManagedSelector;
 import org.eclipse.jetty.io.SocketChannelEndPoint;
 import org.eclipse.jetty.server.ConnectionFactory;
@@ -238,7 +239,9 @@ public final class JettyServer {
       QueuedThreadPool pool = new QueuedThreadPool(settings.threads(), 8, 60_000);
       pool.setName("conexor-http");
       pool.setDaemon(true);
-      this.server = new Server(pool);
+      // With a pool, a connection whose request cannot be parsed gives its buffer back twice, and
+      // two others then read into the same one (docs/adr/0092).
+      this.server = new Server(pool, null, ByteBufferPool.NON_POOLING);
       this.connector = connector(pool);
       server.addConnector(connector);
       server.addBean(new NetworkConnectionLimit(settings.maxConnections(), connector));
