@@ -267,6 +267,13 @@ public final class PostgresDatabase implements Database, HealthCheck, AutoClosea
         Long ended = row.wasNull() ? null : Long.valueOf(recovery);
         return new Settlement.Begun(row.getString(4), row.getInt(5), row.getLong(3), ended);
       }
+    } catch (SQLException e) {
+      // What a standby says to whoever wants a transaction id: an internal error, without a state
+      // of its own. A pooler may lead to one after its primary went.
+      if ("XX000".equals(e.getSQLState())) {
+        throw new SQLException("the connection is to a standby", "25006", e);
+      }
+      throw e;
     }
   }
 

@@ -19,6 +19,7 @@ final class FleetMove {
 
   private static final Logger log = LoggerFactory.getLogger(FleetMove.class);
   private static final long PAUSE_MILLIS = 200;
+  private static final Duration CONNECTS = Duration.ofSeconds(30);
   private static final long REPORT_NANOS = Duration.ofSeconds(5).toNanos();
 
   private final Roster roster;
@@ -62,12 +63,20 @@ final class FleetMove {
     return "from redis " + from.name() + " to redis " + to.name() + ", " + backends + " backends";
   }
 
-  private static RedissonClient connected(Installation installation) {
-    RedissonClient client = installation.client();
-    if (client == null) {
-      throw new IllegalStateException("redis " + installation.name() + " is not connected");
+  /** What has just come in connects in the background. */
+  private static RedissonClient connected(Installation installation) throws InterruptedException {
+    long end = System.nanoTime() + CONNECTS.toNanos();
+    while (true) {
+      RedissonClient client = installation.client();
+      if (client != null) {
+        return client;
+      }
+      if (System.nanoTime() - end >= 0) {
+        throw new IllegalStateException(
+            "redis " + installation.name() + " is not connected after " + CONNECTS);
+      }
+      TimeUnit.MILLISECONDS.sleep(PAUSE_MILLIS);
     }
-    return client;
   }
 
   private int awaitAll(RedissonClient at, Predicate<Stage> isThere, String hint)

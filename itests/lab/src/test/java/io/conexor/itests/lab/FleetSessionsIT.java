@@ -7,7 +7,6 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.locks.LockSupport;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -27,14 +26,13 @@ class FleetSessionsIT {
   private static final boolean FULL = Boolean.getBoolean("conexor.full");
 
   @RegisterExtension static final SharedRedis sentinel = new SharedRedis(Mode.SENTINEL);
-  @RegisterExtension static final SharedRedis cluster = new SharedRedis(Mode.CLUSTER);
 
   private static Fleet fleet;
   private static Tenant tenant;
 
   @BeforeAll
   static void start() {
-    fleet = Fleet.of(3, sentinel.lab()).knows(cluster.lab()).start();
+    fleet = Fleet.of(3, sentinel.lab()).start();
     tenant = fleet.setUp("acme");
   }
 
@@ -75,49 +73,5 @@ class FleetSessionsIT {
       assertThat(login.at(backend.url()).status()).isEqualTo(401);
       assertThat(other.at(backend.url()).status()).isEqualTo(200);
     }
-  }
-
-  @Test
-  void nobody_notices_a_swap_of_sentinel_for_cluster_and_back() {
-    Login idle = Login.of(tenant);
-    idle.keep("idle", "1");
-    List<Clicks> people = new ArrayList<>();
-    List<CompletableFuture<Clicks>> clicking = new ArrayList<>();
-    for (int p = 0; p < 4; p++) {
-      Clicks clicks = new Clicks(Login.of(tenant), "person-" + p);
-      people.add(clicks);
-      clicking.add(
-          CompletableFuture.supplyAsync(() -> clicks.runUntilStopped(Duration.ofMillis(20))));
-    }
-    try {
-      for (String swap : List.of("redis-sentinel redis-cluster", "redis-cluster redis-sentinel")) {
-        LockSupport.parkNanos(Duration.ofMillis(500).toNanos());
-        long start = System.nanoTime();
-        List<String> answers = onAll("feature:swap " + swap + " --migrate");
-        log.info(
-            "{} took {} ms: {}", swap, (System.nanoTime() - start) / 1_000_000, answers.get(0));
-        assertThat(answers).allSatisfy(each -> assertThat(each).contains("3 backends"));
-        assertThat(idle.attributes().path("idle").asString()).isEqualTo("1");
-      }
-      LockSupport.parkNanos(Duration.ofMillis(500).toNanos());
-    } finally {
-      people.forEach(Clicks::stop);
-    }
-    List<Clicks> done = clicking.stream().map(CompletableFuture::join).toList();
-
-    log.info("swaps: {}", done);
-    assertThat(done).allSatisfy(each -> assertThat(each.failures()).isEmpty());
-    done.forEach(
-        each ->
-            assertThat(each.login().attributes().path(each.name()).asString())
-                .isEqualTo(each.last()));
-  }
-
-  private static List<String> onAll(String command) {
-    List<CompletableFuture<String>> running = new ArrayList<>();
-    for (Backend backend : fleet.backends()) {
-      running.add(CompletableFuture.supplyAsync(() -> backend.shell(command)));
-    }
-    return running.stream().map(CompletableFuture::join).toList();
   }
 }
