@@ -97,7 +97,9 @@ class FailuresIT {
     JsonNode problem = Tenant.parse(answer.body());
     assertThat(problem.get("code").asString()).isEqualTo(code);
     assertThat(problem.get("applied").asString()).isEqualTo(applied);
-    assertThat(answer.headers().firstValue("Retry-After").isPresent()).isEqualTo(status == 503);
+    if (status == 503) {
+      assertThat(answer.headers().firstValue("Retry-After")).isPresent();
+    }
   }
 
   @Test
