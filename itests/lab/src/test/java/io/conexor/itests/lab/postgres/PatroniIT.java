@@ -55,18 +55,6 @@ class PatroniIT {
   }
 
   @Test
-  void through_pgbouncer_and_haproxy_a_killed_postmaster_costs_no_acknowledged_write()
-      throws Exception {
-    try (PoolerLab poolers = PoolerLab.start(lab)) {
-      run(
-          "postmaster killed, PgBouncer and HAProxy",
-          poolers.poolers(),
-          Map.of("pooler", "transaction"),
-          PatroniNode::killPostmaster);
-    }
-  }
-
-  @Test
   void a_pooler_that_nobody_mentioned_is_reported() {
     lab.heal();
     try (PoolerLab poolers = PoolerLab.start(lab);
