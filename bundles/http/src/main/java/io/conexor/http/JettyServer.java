@@ -239,8 +239,8 @@ public final class JettyServer {
       QueuedThreadPool pool = new QueuedThreadPool(settings.threads(), 8, 60_000);
       pool.setName("conexor-http");
       pool.setDaemon(true);
-      // With a pool, a connection whose request cannot be parsed gives its buffer back twice, and
-      // two others then read into the same one (docs/adr/0092).
+      // With a pool, answers were seen on the wrong connection after requests that cannot be
+      // parsed (docs/adr/0092).
       this.server = new Server(pool, null, ByteBufferPool.NON_POOLING);
       this.connector = connector(pool);
       server.addConnector(connector);

@@ -115,7 +115,7 @@ class EnginesTest {
         ScriptedLinks.Reply reply =
             link.query("shop", entry.sql(), values, 100, 1L << 30, 10_000, 100);
         if (reply.await().error() != null) {
-          failed.add(entry.line() + "\n    -> " + reply.end.error());
+          failed.add(entry.line() + "\n    -> " + reply.await().error());
         }
       }
       assertThat(failed).isEmpty();

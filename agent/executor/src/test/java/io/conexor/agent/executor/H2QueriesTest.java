@@ -95,8 +95,8 @@ class H2QueriesTest {
         link.query("shop", "SELECT X FROM SYSTEM_RANGE(1, 5)", List.of(), 5, 1 << 20, 10_000, 8);
 
     assertThat(cut.ok()).hasSize(5);
-    assertThat(cut.end.truncated()).isTrue();
-    assertThat(whole.end.truncated()).isFalse();
+    assertThat(cut.await().truncated()).isTrue();
+    assertThat(whole.await().truncated()).isFalse();
   }
 
   @Test

@@ -127,7 +127,7 @@ class MariaDbQueriesTest {
     ScriptedLinks.Reply list =
         link.query("shop", "SELECT id FROM users WHERE id IN (?)", List.of(1L));
     assertThat(list.error()).isEqualTo("sql_error");
-    assertThat(list.end.error().message()).contains("IN (?, ?, ...)");
+    assertThat(list.await().error().message()).contains("IN (?, ?, ...)");
   }
 
   @Test
@@ -137,11 +137,11 @@ class MariaDbQueriesTest {
     ScriptedLinks.Reply one = ask("SELECT seq FROM seq_1_to_11", 10);
 
     assertThat(cut.ok()).hasSize(10);
-    assertThat(cut.end.truncated()).isTrue();
+    assertThat(cut.await().truncated()).isTrue();
     assertThat(exact.ok()).hasSize(10);
-    assertThat(exact.end.truncated()).isFalse();
+    assertThat(exact.await().truncated()).isFalse();
     assertThat(one.ok()).hasSize(10);
-    assertThat(one.end.truncated()).isTrue();
+    assertThat(one.await().truncated()).isTrue();
   }
 
   private static ScriptedLinks.Reply ask(String sql, long maxRows) {
@@ -154,16 +154,16 @@ class MariaDbQueriesTest {
         link.stalled("shop", "SELECT seq, repeat('x', 100) FROM seq_1_to_100000", 2);
     Awaitility.await().atMost(Duration.ofSeconds(20)).until(() -> reply.batches == 2);
 
-    while (reply.end == null) {
+    while (!reply.hasEnded()) {
       int seen = reply.batches;
       link.credit(2);
       Awaitility.await()
           .pollDelay(Duration.ZERO)
           .pollInterval(Duration.ofMillis(1))
-          .until(() -> reply.batches > seen || reply.end != null);
+          .until(() -> reply.batches > seen || reply.hasEnded());
     }
 
-    assertThat(reply.end.error()).isNull();
+    assertThat(reply.await().error()).isNull();
     assertThat(reply.rowCount).isEqualTo(100_000);
   }
 
@@ -254,7 +254,7 @@ class MariaDbQueriesTest {
     ScriptedLinks.Reply reply = link.query("shop", "SELECT nothing FROM users");
 
     assertThat(reply.error()).isEqualTo("sql_error");
-    assertThat(reply.end.error().sqlState()).isEqualTo("42S22");
+    assertThat(reply.await().error().sqlState()).isEqualTo("42S22");
     assertThat(reply.columns).extracting(AgentMessage.Column::name).isEmpty();
   }
 }

@@ -55,8 +55,8 @@ class PostgresOutageTest {
     soon().until(() -> offer().state() == SourceOffer.State.DOWN);
     ScriptedLinks.Reply refused = ask();
     assertThat(refused.error()).isEqualTo("source_unreachable");
-    assertThat(refused.end.error().blame()).isEqualTo("DEPENDENCY");
-    assertThat(refused.end.error().applied()).isEqualTo("NO");
+    assertThat(refused.await().error().blame()).isEqualTo("DEPENDENCY");
+    assertThat(refused.await().error().applied()).isEqualTo("NO");
     assertThat(offer().reason()).isNotBlank();
     assertThat(fixture.links.link().schema("db").error()).isEqualTo("source_unreachable");
     server.resume();
@@ -129,7 +129,7 @@ class PostgresOutageTest {
     source.deactivate();
 
     assertThat(running.error()).isEqualTo("source_stopping");
-    assertThat(running.end.error().applied()).isEqualTo("NO");
+    assertThat(running.await().error().applied()).isEqualTo("NO");
     assertThat(waiting.error()).isEqualTo("source_stopping");
     assertThat(fixture.links.offers).isEmpty();
     assertThat(link.query("db", "SELECT 1").error()).isEqualTo("source_not_here");

@@ -89,8 +89,8 @@ class PostgresQueriesTest {
     assertThat(reply.ok()).containsExactly(List.of(1L, "ann"));
     assertThat(reply.columns).extracting(AgentMessage.Column::name).containsExactly("id", "name");
     assertThat(reply.messages).isOne();
-    assertThat(reply.end.rowCount()).isOne();
-    assertThat(reply.end.truncated()).isFalse();
+    assertThat(reply.await().rowCount()).isOne();
+    assertThat(reply.await().truncated()).isFalse();
   }
 
   @Test
@@ -109,7 +109,7 @@ class PostgresQueriesTest {
     assertThat(ask(sql, 3, 1 << 20, 8).await().truncated()).isFalse();
     ScriptedLinks.Reply two = ask(sql, 2, 1 << 20, 8);
     assertThat(two.ok()).containsExactly(List.of(1L), List.of(2L));
-    assertThat(two.end.truncated()).isTrue();
+    assertThat(two.await().truncated()).isTrue();
     assertThat(ask(sql + " LIMIT 3", 2, 1 << 20, 8).await().truncated()).isTrue();
     assertThat(ask(sql + " LIMIT 2", 2, 1 << 20, 8).await().truncated()).isFalse();
   }
@@ -120,9 +120,9 @@ class PostgresQueriesTest {
     ScriptedLinks.Reply whole = ask("SELECT n FROM numbers LIMIT 5000", 5_000, 1L << 30, 100);
 
     assertThat(cut.ok()).hasSize(5_000);
-    assertThat(cut.end.truncated()).isTrue();
+    assertThat(cut.await().truncated()).isTrue();
     assertThat(whole.ok()).hasSize(5_000);
-    assertThat(whole.end.truncated()).isFalse();
+    assertThat(whole.await().truncated()).isFalse();
   }
 
   @Test
@@ -142,9 +142,9 @@ class PostgresQueriesTest {
             8);
 
     assertThat(rows.ok()).hasSize(10);
-    assertThat(rows.end.truncated()).isTrue();
+    assertThat(rows.await().truncated()).isTrue();
     assertThat(bytes.ok()).hasSize(3);
-    assertThat(bytes.end.truncated()).isTrue();
+    assertThat(bytes.await().truncated()).isTrue();
   }
 
   @Test
@@ -152,7 +152,7 @@ class PostgresQueriesTest {
     ScriptedLinks.Reply reply = ask("SELECT n, filler FROM numbers ORDER BY n", 1_000, 10_000, 8);
 
     assertThat(reply.ok()).hasSize(9);
-    assertThat(reply.end.truncated()).isTrue();
+    assertThat(reply.await().truncated()).isTrue();
     assertThat(reply.bytes).isLessThan(11_000);
   }
 
@@ -172,7 +172,7 @@ class PostgresQueriesTest {
     ScriptedLinks.Reply reply = ask("SELECT repeat('x', 5000000)", 1, 1L << 30, 8);
 
     assertThat(reply.error()).isEqualTo("row_too_large");
-    assertThat(reply.end.error().blame()).isEqualTo("CALLER");
+    assertThat(reply.await().error().blame()).isEqualTo("CALLER");
   }
 
   /** 100 MB of rows pass through with little memory, because unread batches stop the worker. */
@@ -184,7 +184,7 @@ class PostgresQueriesTest {
     long before = usedMemory();
     long most = 0;
     int seen = 2;
-    while (reply.end == null) {
+    while (!reply.hasEnded()) {
       // never more in flight than the window
       assertThat(reply.batches).isLessThanOrEqualTo(seen);
       seen += 2;
@@ -194,7 +194,7 @@ class PostgresQueriesTest {
           .pollDelay(Duration.ZERO)
           .pollInterval(Duration.ofMillis(1))
           .atMost(Duration.ofSeconds(10))
-          .until(() -> reply.batches >= until || reply.end != null);
+          .until(() -> reply.batches >= until || reply.hasEnded());
       if (seen % 200 == 0) {
         most = Math.max(most, usedMemory() - before);
       }
@@ -220,7 +220,7 @@ class PostgresQueriesTest {
       Awaitility.await()
           .during(Duration.ofMillis(100))
           .atMost(Duration.ofSeconds(1))
-          .until(() -> reply.end == null);
+          .until(() -> !reply.hasEnded());
       link.isFull = false;
 
       assertThat(reply.ok()).hasSize(1);
@@ -279,7 +279,7 @@ class PostgresQueriesTest {
     lost.close();
 
     awaitRunning(0);
-    assertThat(unheard.end).isNull();
+    assertThat(unheard.hasEnded()).isFalse();
     Awaitility.await().until(() -> fixture.executor.inFlight().getAsInt() == 0);
   }
 
@@ -288,7 +288,7 @@ class PostgresQueriesTest {
     ScriptedLinks.Reply reply = link.query("shop", SLOW, List.of(), 10, 1 << 20, 300, 8);
 
     assertThat(reply.error()).isEqualTo("deadline_exceeded");
-    assertThat(Duration.ofNanos(reply.end.elapsedMicros() * 1_000))
+    assertThat(Duration.ofNanos(reply.await().elapsedMicros() * 1_000))
         .isBetween(Duration.ofMillis(290), Duration.ofSeconds(3));
     awaitRunning(0);
   }
@@ -300,7 +300,7 @@ class PostgresQueriesTest {
     ScriptedLinks.Reply reply = link.query("brief", SLOW);
 
     assertThat(reply.error()).isEqualTo("time_limit");
-    assertThat(reply.end.error().message()).contains("200 ms");
+    assertThat(reply.await().error().message()).contains("200 ms");
   }
 
   @Test
@@ -320,9 +320,9 @@ class PostgresQueriesTest {
     ScriptedLinks.Reply refused = link.query("shop", "SELECT 1");
 
     assertThat(refused.await(Duration.ofSeconds(10)).error().code()).isEqualTo("source_busy");
-    assertThat(refused.end.error().blame()).isEqualTo("CAPACITY");
-    assertThat(refused.end.error().applied()).isEqualTo("NO");
-    assertThat(refused.end.error().message()).contains("runs 4 statements and 4 more wait");
+    assertThat(refused.await().error().blame()).isEqualTo("CAPACITY");
+    assertThat(refused.await().error().applied()).isEqualTo("NO");
+    assertThat(refused.await().error().message()).contains("runs 4 statements and 4 more wait");
     ids.forEach(link::cancel);
     taken.forEach(reply -> assertThat(reply.error()).isEqualTo("cancelled"));
     awaitRunning(0);
@@ -348,12 +348,12 @@ class PostgresQueriesTest {
         link.query("shop", "SELECT id FROM users WHERE id = ?", "secret-value");
 
     assertThat(column.error()).isEqualTo("sql_error");
-    assertThat(column.end.error().blame()).isEqualTo("CALLER");
-    assertThat(column.end.error().applied()).isEqualTo("NO");
-    assertThat(column.end.error().sqlState()).isEqualTo("42703");
-    assertThat(column.end.error().message()).contains("nothing");
+    assertThat(column.await().error().blame()).isEqualTo("CALLER");
+    assertThat(column.await().error().applied()).isEqualTo("NO");
+    assertThat(column.await().error().sqlState()).isEqualTo("42703");
+    assertThat(column.await().error().message()).contains("nothing");
     assertThat(value.error()).isEqualTo("sql_error");
-    assertThat(value.end.error().message()).doesNotContain("secret-value");
+    assertThat(value.await().error().message()).doesNotContain("secret-value");
     assertThat(link.query("shop", "SELECT 1 / 0").error()).isEqualTo("sql_error");
     assertThat(link.query("shop", "SELECT 1").ok()).hasSize(1);
   }

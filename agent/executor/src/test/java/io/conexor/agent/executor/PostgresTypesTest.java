@@ -158,7 +158,7 @@ class PostgresTypesTest {
     ScriptedLinks.Reply bound = link.query("db", "SELECT ?::text", "a\u0000b");
 
     assertThat(bound.error()).isEqualTo("sql_error");
-    assertThat(bound.end.error().blame()).isEqualTo("CALLER");
+    assertThat(bound.await().error().blame()).isEqualTo("CALLER");
     assertThat(link.query("db", "SELECT 'a\u0000b'").error()).isEqualTo("sql_invisible_character");
     assertThat(one("1")).isEqualTo(1L);
   }

@@ -93,7 +93,7 @@ class ReadOnlyDefencesTest {
 
     assertThat(small.error()).isEqualTo("sql_read_only");
     assertThat(large.error()).isEqualTo("sql_read_only");
-    assertThat(small.end.error().blame()).isEqualTo("CALLER");
+    assertThat(small.await().error().blame()).isEqualTo("CALLER");
     assertThat(orders()).isEqualTo(3);
   }
 

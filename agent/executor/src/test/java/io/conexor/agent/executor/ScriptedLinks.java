@@ -57,7 +57,7 @@ final class ScriptedLinks implements BackendLinks {
     volatile long bytes;
     volatile boolean keepRows = true;
     volatile long rowCount;
-    volatile AgentMessage.CallEnd end;
+    private volatile AgentMessage.CallEnd end;
 
     AgentMessage.CallEnd await() {
       return await(Duration.ofSeconds(30));
@@ -72,6 +72,10 @@ final class ScriptedLinks implements BackendLinks {
         throw new AssertionError(e);
       }
       return end;
+    }
+
+    boolean hasEnded() {
+      return end != null;
     }
 
     /** Rows of a call that went well. */

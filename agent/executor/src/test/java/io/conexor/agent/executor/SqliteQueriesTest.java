@@ -84,9 +84,9 @@ class SqliteQueriesTest {
         link.query("shop", numbers.formatted(5), List.of(), 5, 1 << 20, 10_000, 8);
 
     assertThat(cut.ok()).hasSize(5);
-    assertThat(cut.end.truncated()).isTrue();
+    assertThat(cut.await().truncated()).isTrue();
     assertThat(whole.ok()).hasSize(5);
-    assertThat(whole.end.truncated()).isFalse();
+    assertThat(whole.await().truncated()).isFalse();
   }
 
   @Test
