@@ -462,7 +462,7 @@ public final class PostgresDatabase implements Database, HealthCheck, AutoClosea
     }
     Dialer.Facts facts = lane.facts(connection);
     if (!choice.isReplica()) {
-      refuseStale(facts.wasStandby, facts.timeline);
+      refuseStale(facts.wasStandby || facts.timeline < choice.timeline(), facts.timeline);
     }
     boolean isProven = !choice.isReplica() || choice.isProven(facts.life);
     if (isProven && scope.equals(facts.scope) && limit == facts.statementLimitMillis) {
@@ -505,38 +505,44 @@ public final class PostgresDatabase implements Database, HealthCheck, AutoClosea
     }
   }
 
-  /** Each transaction may be on another server: all is asked and set inside it. */
+  /**
+   * Each transaction may be on another server, so all is asked and set in the message that begins
+   * it: a pooler gives a server away only after a message that ends outside a transaction.
+   *
+   * <p>How far a replica is is asked before the transaction begins: a position that is read inside
+   * it may be newer than its snapshot, which then lacks what the position promises.
+   */
   private boolean isFitBehindPooler(
       Connection connection, String scope, long left, Router.Choice choice) throws SQLException {
     connection.setReadOnly(true);
     try (PreparedStatement statement =
         connection.prepareStatement(
-            "set transaction isolation level repeatable read;"
-                + " select set_config('conexor.org', ?, true),"
-                + " set_config('statement_timeout', ?, true), pg_is_in_recovery(), "
+            "select pg_is_in_recovery(), "
                 + Server.TIMELINE
                 + ", coalesce("
                 + Server.LSN
-                + ", 0)")) {
+                + ", 0); commit; begin isolation level repeatable read read only;"
+                + " select set_config('conexor.org', ?, true),"
+                + " set_config('statement_timeout', ?, true)")) {
       statement.setString(1, scope);
       statement.setString(2, Long.toString(left));
-      boolean rows = statement.execute();
-      while (!rows) {
-        if (statement.getUpdateCount() < 0) {
-          throw new SQLException("the check of the server was not answered", "08006");
-        }
-        rows = statement.getMoreResults();
+      boolean isFit;
+      if (!statement.execute()) {
+        throw new SQLException("the check of the server was not answered", "08006");
       }
       try (ResultSet row = statement.getResultSet()) {
         row.next();
-        int timeline = row.getInt(4);
+        int timeline = row.getInt(2);
         if (!choice.isReplica()) {
-          refuseStale(row.getBoolean(3), timeline);
-          return true;
+          refuseStale(row.getBoolean(1) || timeline < choice.timeline(), timeline);
         }
-        return timeline >= choice.timeline()
-            && Long.compareUnsigned(row.getLong(5), choice.needed()) >= 0;
+        isFit =
+            !choice.isReplica()
+                || (timeline >= choice.timeline()
+                    && Long.compareUnsigned(row.getLong(3), choice.needed()) >= 0);
       }
+      while (statement.getMoreResults() || statement.getUpdateCount() >= 0) {}
+      return isFit;
     }
   }
 

@@ -351,7 +351,7 @@ final class RoutedConnection implements InvocationHandler {
       if (choice != null && choice.isReplica() && !token.equals(CommitToken.NONE)) {
         choice = choice.atLeast(token);
       }
-      if (choice == null) {
+      if (choice == null || (!choice.isReplica() && choice.timeline() < token.timeline())) {
         router.pause(deadline, without == 0 ? 25 : 5);
         without = 0;
         continue;

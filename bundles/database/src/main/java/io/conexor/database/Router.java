@@ -285,8 +285,11 @@ final class Router implements AutoCloseable {
       if (best != null) {
         return new Choice(best, needed, timeline, true, fit > 1);
       }
-      return present >= 0 && (without >> present & 1) == 0
-          ? new Choice(servers.get(present), 0, newestTimeline, false, false)
+      // a token of a newer timeline than the primary's proves that there is a newer primary
+      return present >= 0
+              && (without >> present & 1) == 0
+              && servers.get(present).view().timeline() >= timeline
+          ? new Choice(servers.get(present), 0, Math.max(newestTimeline, timeline), false, false)
           : null;
     } finally {
       lock.unlock();

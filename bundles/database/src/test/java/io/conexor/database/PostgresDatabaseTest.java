@@ -91,6 +91,19 @@ class PostgresDatabaseTest {
   }
 
   @Test
+  void a_read_with_the_token_of_a_newer_primary_is_not_answered_by_the_one_known() {
+    CommitToken token = insert(1);
+    Consistency newer = Consistency.session(new CommitToken(token.timeline() + 1, 0));
+
+    assertThatThrownBy(
+            () ->
+                database.read(
+                    newer, Deadline.in(Duration.ofMillis(300)), PostgresDatabaseTest::countOn))
+        .isInstanceOfSatisfying(
+            ConexorException.class, e -> assertThat(e.code()).isEqualTo("database_unavailable"));
+  }
+
+  @Test
   void a_statement_at_fault_is_reported_and_rolled_back_and_leaks_no_connection() {
     insert(7);
     for (int i = 0; i < 10; i++) {

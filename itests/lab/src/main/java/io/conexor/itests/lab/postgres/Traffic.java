@@ -8,6 +8,7 @@ import io.conexor.api.database.Consistency;
 import io.conexor.api.database.Database;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
+import java.sql.SQLException;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -179,7 +180,7 @@ public final class Traffic implements AutoCloseable {
               writeSuccesses.add();
             } catch (ConexorException e) {
               (e.applied() == Applied.UNKNOWN ? unknown : refused).add(id);
-              errors.merge(String.valueOf(e.getMessage()), 1, Integer::sum);
+              errors.merge(why(e), 1, Integer::sum);
             }
             LockSupport.parkNanos(pause.toNanos());
           });
@@ -217,7 +218,7 @@ public final class Traffic implements AutoCloseable {
               acknowledged.add(id);
             } catch (ConexorException e) {
               (e.applied() == Applied.UNKNOWN ? unknown : refused).add(id);
-              errors.merge(String.valueOf(e.getMessage()), 1, Integer::sum);
+              errors.merge(why(e), 1, Integer::sum);
               return;
             }
             for (int again = 0; again < 10 && !stop; again++) {
@@ -243,8 +244,15 @@ public final class Traffic implements AutoCloseable {
       readSuccesses.add();
     } catch (ConexorException e) {
       failedReads.incrementAndGet();
-      errors.merge("read: " + e.getMessage(), 1, Integer::sum);
+      errors.merge("read: " + why(e), 1, Integer::sum);
     }
+  }
+
+  /** With what was behind it, and how PostgreSQL calls that. */
+  private static String why(ConexorException failure) {
+    return failure.getCause() instanceof SQLException cause
+        ? failure.getMessage() + " (" + cause.getSQLState() + " " + cause.getMessage() + ")"
+        : String.valueOf(failure.getMessage());
   }
 
   private void start(String name, Runnable turn) {

@@ -86,9 +86,27 @@ class ReplicaReadsIT {
 
   @Test
   void nobody_misses_its_own_write_while_replicas_pause_and_come_back() throws Exception {
+    readTheirWrites("read your writes", traffic, READS);
+  }
+
+  /** A pooler hides which server answers, so that each read has to ask. */
+  @Test
+  void nobody_misses_its_own_write_behind_poolers() throws Exception {
+    Map<String, String> settings = Map.of("pooler", "transaction");
+    try (PoolerLab poolers =
+            PoolerLab.before(lab.servers().stream().map(PgServer::endpoint).toList());
+        PostgresDatabase pooled = PostgresDatabase.open(poolers.poolers(), settings);
+        PostgresDatabase beside = PostgresDatabase.open(poolers.poolers(), settings);
+        Traffic through = new Traffic(List.of(pooled, beside))) {
+      await().atMost(Duration.ofSeconds(20)).until(() -> isHealthy(pooled) && isHealthy(beside));
+      readTheirWrites("read your writes, PgBouncer", through, READS / 3);
+    }
+  }
+
+  private static void readTheirWrites(String what, Traffic traffic, int reads) throws Exception {
     traffic.readersOfTheirWrites(8, Duration.ZERO);
     int turn = 0;
-    while (traffic.reads() < READS) {
+    while (traffic.reads() < reads) {
       PgServer replica = lab.server(1 + turn++ % 2);
       replica.pauseReplay();
       LockSupport.parkNanos(TimeUnit.MILLISECONDS.toNanos(700));
@@ -97,7 +115,7 @@ class ReplicaReadsIT {
     }
     Traffic.Outcome outcome = traffic.finish();
 
-    log.info("read your writes: {}", outcome);
+    log.info("{}: {}", what, outcome);
     assertThat(outcome.staleReads()).isZero();
     assertThat(outcome.failedReads()).isZero();
     assertThat(outcome.lost()).isZero();
