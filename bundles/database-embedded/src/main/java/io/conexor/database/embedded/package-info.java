@@ -5,7 +5,7 @@
  *   data.dir/                     owned by the server's own user, 0711 when that is root
  *     lock                        held while a server uses this folder
  *     password, port              0600; survive restarts; password-NAME for each reader
- *     installation-15.18.0/       the unpacked binaries
+ *     installation-17.10.0/       the unpacked binaries
  *     data/                       the cluster, owned by the unprivileged user
  * </pre>
  *
