@@ -32,6 +32,13 @@ public final class ConfiguredEndpoints implements DatabaseEndpoints {
             "host:port of every server or proxy, separated by commas; port 5432 if left out")
     String servers();
 
+    @AttributeDefinition(
+        name = "Patroni",
+        description =
+            "host:port of Patroni's REST API on every node, separated by commas; port 8008 if left"
+                + " out; empty = nobody asks Patroni")
+    String patroni() default "";
+
     @AttributeDefinition(name = "Database", description = "Name of the database")
     String database() default "conexor";
 
@@ -48,19 +55,22 @@ public final class ConfiguredEndpoints implements DatabaseEndpoints {
   }
 
   private final List<Endpoint> endpoints;
+  private final List<Endpoint> patroni;
   private final String database;
   private final String user;
   private final Secret password;
 
   @Activate
   public ConfiguredEndpoints(Config config) {
-    this.endpoints = parsed(config.servers());
+    this.endpoints = parsed("servers", config.servers(), 5432);
+    this.patroni =
+        config.patroni().isBlank() ? List.of() : parsed("patroni", config.patroni(), 8008);
     this.database = config.database();
     this.user = config.user();
     this.password = new Secret(config.password());
   }
 
-  static List<Endpoint> parsed(String servers) {
+  static List<Endpoint> parsed(String key, String servers, int otherwise) {
     List<Endpoint> found = new ArrayList<>();
     for (String server : servers.split(",")) {
       String text = server.strip();
@@ -68,14 +78,16 @@ public final class ConfiguredEndpoints implements DatabaseEndpoints {
       String host = colon < 0 || text.endsWith("]") ? text : text.substring(0, colon);
       try {
         int port =
-            host.length() == text.length() ? 5432 : Integer.parseInt(text.substring(colon + 1));
+            host.length() == text.length()
+                ? otherwise
+                : Integer.parseInt(text.substring(colon + 1));
         if (host.isEmpty() || port < 1 || port > 65_535) {
           throw new NumberFormatException();
         }
         found.add(new Endpoint(host, port));
       } catch (NumberFormatException e) {
         throw new IllegalArgumentException(
-            PID + ": servers=" + servers + ": '" + text + "' is not host:port", e);
+            PID + ": " + key + "=" + servers + ": '" + text + "' is not host:port", e);
       }
     }
     return List.copyOf(found);
@@ -84,6 +96,11 @@ public final class ConfiguredEndpoints implements DatabaseEndpoints {
   @Override
   public List<Endpoint> endpoints() {
     return endpoints;
+  }
+
+  @Override
+  public List<Endpoint> patroni() {
+    return patroni;
   }
 
   @Override

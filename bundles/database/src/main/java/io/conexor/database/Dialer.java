@@ -73,12 +73,13 @@ final class Dialer implements DataSource {
         String.format(
             Locale.ROOT,
             "jdbc:postgresql://%s/%s?loginTimeout=%.3f&connectTimeout=%d&socketTimeout=%d"
-                + "&tcpKeepAlive=true&ApplicationName=conexor",
+                + "&tcpKeepAlive=true&ApplicationName=conexor-%s",
             endpoint,
             URLEncoder.encode(where.database(), StandardCharsets.UTF_8),
             millis / 1000.0,
             seconds,
-            seconds));
+            seconds,
+            purpose.name().toLowerCase(Locale.ROOT)));
     source.setUser(where.user());
     source.setPassword(where.password().reveal());
     if (settings.transactionPooling()) {

@@ -5,8 +5,11 @@ import com.zaxxer.hikari.HikariDataSource;
 import com.zaxxer.hikari.HikariPoolMXBean;
 import java.sql.Connection;
 import java.sql.SQLException;
+import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.atomic.LongAdder;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -20,6 +23,12 @@ final class Lane implements AutoCloseable {
 
   /** At work; true = could be done by another server as well. */
   private final Map<Connection, Boolean> atWork = new ConcurrentHashMap<>();
+
+  // counted by borrowers, read by health
+  private final LongAdder borrowed = new LongAdder();
+  private final LongAdder waitedNanos = new LongAdder();
+  private final LongAdder givenUp = new LongAdder();
+  private final AtomicLong longestNanos = new AtomicLong();
 
   Lane(String name, Dialer dialer, int size) {
     this.dialer = dialer;
@@ -38,7 +47,20 @@ final class Lane implements AutoCloseable {
   }
 
   Connection borrow(boolean movable) throws SQLException {
-    Connection connection = pool.getConnection();
+    long start = System.nanoTime();
+    Connection connection;
+    try {
+      connection = pool.getConnection();
+    } catch (SQLException e) {
+      givenUp.increment();
+      throw e;
+    }
+    long waited = System.nanoTime() - start;
+    borrowed.increment();
+    waitedNanos.add(waited);
+    if (waited > longestNanos.get()) {
+      longestNanos.accumulateAndGet(waited, Math::max);
+    }
     atWork.put(connection, movable);
     return connection;
   }
@@ -62,6 +84,18 @@ final class Lane implements AutoCloseable {
 
   int atWork() {
     return atWork.size();
+  }
+
+  /** How long callers waited for a connection, since the start. */
+  String waits() {
+    long count = borrowed.sum();
+    return String.format(
+        Locale.ROOT,
+        "%d borrowed, mean wait %.3f ms, longest %d ms, %d given up",
+        count,
+        count == 0 ? 0.0 : waitedNanos.sum() / 1e6 / count,
+        longestNanos.get() / 1_000_000,
+        givenUp.sum());
   }
 
   /** Connections at work, idle, and threads waiting for one. */

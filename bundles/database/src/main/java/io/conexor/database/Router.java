@@ -9,7 +9,6 @@ import io.conexor.api.database.Consistency;
 import io.conexor.api.database.DatabaseEndpoints;
 import io.conexor.api.health.Health;
 import java.time.Duration;
-import java.time.Instant;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -60,8 +59,9 @@ final class Router implements AutoCloseable {
 
   private int present = -1; // index of the primary; guarded by lock
   private final Positions positions = new Positions(); // guarded by lock
-  private long withoutSince = System.nanoTime(); // no primary since; guarded by lock
-  private String lastChange = ""; // guarded by lock
+  private long since = System.nanoTime(); // of the last change of primary; guarded by lock
+  private final Events events = new Events();
+  private final List<PatroniWatch> patronis;
 
   Router(DatabaseEndpoints endpoints, Settings settings) {
     this.settings = settings;
@@ -69,10 +69,16 @@ final class Router implements AutoCloseable {
         endpoints.endpoints().stream()
             .map(
                 endpoint ->
-                    new Server(endpoints, endpoint, settings, this::looked, this::othersAnswer))
+                    new Server(
+                        endpoints, endpoint, settings, events, this::looked, this::othersAnswer))
+            .toList();
+    this.patronis =
+        endpoints.patroni().stream()
+            .map(each -> new PatroniWatch(each, settings, this::heard))
             .toList();
     // INVARIANT: watches begin when the list is complete
     servers.forEach(Server::start);
+    patronis.forEach(PatroniWatch::start);
   }
 
   private boolean othersAnswer(Server silent) {
@@ -86,6 +92,7 @@ final class Router implements AutoCloseable {
 
   @Override
   public void close() {
+    patronis.forEach(PatroniWatch::close);
     servers.forEach(Server::close);
     lock.lock();
     try {
@@ -103,34 +110,17 @@ final class Router implements AutoCloseable {
   private void looked(Server looked) {
     lock.lock();
     try {
-      List<View> views = servers.stream().map(Server::view).toList();
-      for (View view : views) {
+      for (Server server : servers) {
+        View view = server.view();
         if (view.role() == View.Role.PRIMARY && view.timeline() > newestTimeline) {
           newestTimeline = view.timeline();
           positions.clear();
         }
       }
-      int before = present;
-      present = View.primary(views, newestTimeline, before);
-      for (int i = 0; i < views.size(); i++) {
-        if (i != present
-            && views.get(i).role() == View.Role.PRIMARY
-            && views.get(i).timeline() < newestTimeline) {
-          servers.get(i).takeOut();
-        }
-      }
+      judge();
       if (present >= 0 && servers.get(present) == looked) {
-        View view = views.get(present);
+        View view = looked.view();
         positions.add(view.atNanos(), view.lsn());
-      }
-      if (present != before) {
-        moved(before);
-        for (Server server : servers) {
-          server.hurry = present < 0;
-          if (present < 0) {
-            server.poke();
-          }
-        }
       }
       measure(looked);
       changed.signalAll();
@@ -139,22 +129,65 @@ final class Router implements AutoCloseable {
     }
   }
 
+  /**
+   * Patroni may know of a primary that this backend cannot reach: then the one in reach is stale.
+   */
+  private void heard(PatroniWatch.Said said) {
+    lock.lock();
+    try {
+      if (said.isPrimary() && said.timeline() > newestTimeline) {
+        newestTimeline = said.timeline();
+        positions.clear();
+        judge();
+        changed.signalAll();
+      }
+      servers.forEach(Server::poke);
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  private void judge() {
+    List<View> views = servers.stream().map(Server::view).toList();
+    int before = present;
+    present = View.primary(views, newestTimeline, before);
+    for (int i = 0; i < views.size(); i++) {
+      if (i != present
+          && views.get(i).role() == View.Role.PRIMARY
+          && views.get(i).timeline() < newestTimeline) {
+        servers.get(i).takeOut();
+      }
+    }
+    if (present != before) {
+      moved(before);
+      for (Server server : servers) {
+        server.hurry = present < 0;
+        if (present < 0) {
+          server.poke();
+        }
+      }
+    }
+  }
+
   private void moved(int before) {
     long now = System.nanoTime();
     String from = before < 0 ? "none" : servers.get(before).toString();
     String to = present < 0 ? "none" : servers.get(present).toString();
-    String why =
-        before >= 0 && servers.get(before).view().role() == View.Role.DOWN
-            ? ": " + servers.get(before).view().why()
-            : "";
-    String gap =
-        before < 0 && present >= 0 ? " after " + (now - withoutSince) / 1_000_000 + " ms" : "";
-    lastChange =
-        Instant.now() + " " + from + " -> " + to + ", timeline " + newestTimeline + gap + why;
-    log.info("PostgreSQL primary: {} -> {}, timeline {}{}{}", from, to, newestTimeline, gap, why);
-    if (present < 0) {
-      withoutSince = now;
-    }
+    String why = before < 0 ? "" : reason(servers.get(before).view());
+    long lasted = now - since;
+    since = now;
+    String what = "primary " + from + " -> " + to + ", timeline " + newestTimeline;
+    events.add(what, why, lasted);
+    log.info(
+        "PostgreSQL {} after {} ms{}", what, lasted / 1_000_000, why.isEmpty() ? "" : ": " + why);
+  }
+
+  private String reason(View was) {
+    return switch (was.role()) {
+      case DOWN -> was.why();
+      case REPLICA -> "it is a replica now";
+      case PRIMARY -> was.timeline() < newestTimeline ? "a newer timeline was seen" : "";
+    };
   }
 
   private void measure(Server looked) {
@@ -328,15 +361,21 @@ final class Router implements AutoCloseable {
       facts.put(
           server + " connections (active/idle/waiting)",
           "write " + server.writes().gauges() + ", read " + server.reads().gauges());
+      facts.put(
+          server + " waits for connections",
+          "write " + server.writes().waits() + "; read " + server.reads().waits());
     }
+    for (PatroniWatch patroni : patronis) {
+      facts.put("Patroni at " + patroni.at(), patroni.said().toString());
+    }
+    facts.put("events, newest first", String.join(" | ", events.newestFirst()));
     lock.lock();
     try {
-      facts.put("last change of primary", lastChange);
       if (present < 0) {
         // the backend still serves from its caches: the load balancer must not take it out
         return Health.degraded(
             "no PostgreSQL primary for "
-                + (System.nanoTime() - withoutSince) / 1_000_000
+                + (System.nanoTime() - since) / 1_000_000
                 + " ms: changes get 503. "
                 + trouble,
             facts);
@@ -344,6 +383,12 @@ final class Router implements AutoCloseable {
       if (servers.get(present).isSuspect()) {
         return Health.degraded(
             "the PostgreSQL primary " + servers.get(present) + " does not answer", facts);
+      }
+      String refusal = servers.get(present).view().why();
+      if (!refusal.isEmpty()) {
+        return Health.degraded(
+            "the PostgreSQL primary " + servers.get(present) + " takes no writes: " + refusal,
+            facts);
       }
     } finally {
       lock.unlock();

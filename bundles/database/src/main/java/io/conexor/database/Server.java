@@ -43,8 +43,15 @@ final class Server implements AutoCloseable {
    */
   private static final int PATIENCE = 5;
 
+  /**
+   * While there is no primary, a watch that met a replica dials anew that often: an address may by
+   * now lead to the primary, and an open connection would never tell.
+   */
+  private static final long REDIAL_NANOS = TimeUnit.MILLISECONDS.toNanos(500);
+
   private final DatabaseEndpoints.Endpoint endpoint;
   private final Settings settings;
+  private final Events events;
   private final Lane writes;
   private final Lane reads;
   private final Dialer quickDialer;
@@ -70,6 +77,8 @@ final class Server implements AutoCloseable {
 
   private @Nullable Connection watch; // of the watcher
   private int watchPid; // of the watcher: the process that answers its connection
+  private long watchSince; // of the watcher: when it dialled
+  private long roleSince = System.nanoTime(); // of the watcher
 
   /** Seen once, true for ever: one connection was answered by several processes. */
   private volatile boolean behindPooler; // written by the watcher
@@ -78,10 +87,12 @@ final class Server implements AutoCloseable {
       DatabaseEndpoints where,
       DatabaseEndpoints.Endpoint endpoint,
       Settings settings,
+      Events events,
       Consumer<Server> onLook,
       Predicate<Server> othersAnswer) {
     this.endpoint = endpoint;
     this.settings = settings;
+    this.events = events;
     this.onLook = onLook;
     this.othersAnswer = othersAnswer;
     this.quickDialer =
@@ -209,6 +220,12 @@ final class Server implements AutoCloseable {
           before.role(),
           next.role(),
           next.role() == View.Role.DOWN ? ": " + next.why() : ", timeline " + next.timeline());
+      long now = System.nanoTime();
+      events.add(
+          endpoint + " " + before.role() + " -> " + next.role() + ", timeline " + next.timeline(),
+          next.why(),
+          now - roleSince);
+      roleSince = now;
       if (before.role() == View.Role.REPLICA && next.role() == View.Role.PRIMARY) {
         // promoted: what reads there reads on
         reads.evict();
@@ -241,10 +258,14 @@ final class Server implements AutoCloseable {
 
   private View ask(Duration limit, Dialer dialer) throws SQLException {
     long start = System.nanoTime();
+    if (hurry && view.role() == View.Role.REPLICA && start - watchSince > REDIAL_NANOS) {
+      dropWatch();
+    }
     Connection connection = watch;
     if (connection == null) {
       connection = dialer.getConnection();
       watch = connection;
+      watchSince = start;
     }
     connection.setNetworkTimeout(Runnable::run, (int) limit.toMillis());
     try (Statement statement = connection.createStatement();
@@ -256,7 +277,7 @@ final class Server implements AutoCloseable {
                     + LSN
                     + ", 0), "
                     + LIFE
-                    + ", pg_backend_pid()")) {
+                    + ", pg_backend_pid(), current_setting('default_transaction_read_only')")) {
       row.next();
       int pid = row.getInt(5);
       if (pid != watchPid && watchPid != 0 && !settings.transactionPooling() && !behindPooler) {
@@ -267,6 +288,7 @@ final class Server implements AutoCloseable {
             endpoint);
       }
       watchPid = pid;
+      boolean isReadOnly = !row.getBoolean(1) && "on".equals(row.getString(6));
       return new View(
           row.getBoolean(1) ? View.Role.REPLICA : View.Role.PRIMARY,
           row.getInt(2),
@@ -274,7 +296,7 @@ final class Server implements AutoCloseable {
           row.getLong(4),
           start,
           System.nanoTime() - start,
-          "");
+          isReadOnly ? "default_transaction_read_only is on" : "");
     }
   }
 

@@ -7,7 +7,7 @@ package io.conexor.database;
  * @param life when this run of the server began; a position never goes back within one life
  * @param atNanos when the look began
  * @param latencyNanos of the look
- * @param why what is wrong when it is down
+ * @param why it is down, or takes no writes although it is the primary; else empty
  */
 record View(
     Role role, int timeline, long lsn, long life, long atNanos, long latencyNanos, String why) {

@@ -21,6 +21,18 @@ class DecisionsTest {
   }
 
   @Test
+  void what_patroni_says_is_understood_in_version_3_and_4() {
+    PatroniWatch.Said three =
+        PatroniWatch.Said.of(
+            "{\"state\": \"running\", \"role\": \"master\", \"timeline\": 7, \"replication\": []}");
+    assertThat(three.isPrimary()).isTrue();
+    assertThat(three.timeline()).isEqualTo(7);
+    assertThat(PatroniWatch.Said.of("{\"role\":\"primary\",\"timeline\":8}").isPrimary()).isTrue();
+    assertThat(PatroniWatch.Said.of("{\"role\":\"replica\",\"timeline\":8}").isPrimary()).isFalse();
+    assertThat(PatroniWatch.Said.of("<html>").timeline()).isZero();
+  }
+
+  @Test
   void in_the_same_life_of_the_server_the_status_is_the_truth() {
     assertThat(Settlement.of(BEGUN, "committed", 3, 500L)).isEqualTo(Settlement.COMMITTED);
     assertThat(Settlement.of(BEGUN, "aborted", 3, 500L)).isEqualTo(Settlement.NOT_COMMITTED);

@@ -104,6 +104,21 @@ class PostgresDatabaseTest {
   }
 
   @Test
+  void health_tells_how_long_callers_waited_for_connections_and_what_changed_when() {
+    insert(1);
+
+    Map<String, String> details = database.check().details();
+    String server = "127.0.0.1:" + postgres.port();
+    assertThat(details.get(server + " waits for connections"))
+        .containsPattern(
+            "write [1-9]\\d* borrowed, mean wait [0-9.]+ ms, longest \\d+ ms, 0 given up");
+    assertThat(details.get(server + " connections (active/idle/waiting)"))
+        .matches("write \\d/\\d/\\d, read \\d/\\d/\\d");
+    assertThat(details.get("events, newest first"))
+        .containsPattern("T.*Z primary none -> " + server + ", timeline 1 \\(after \\d+ ms\\)");
+  }
+
+  @Test
   void a_statement_at_fault_is_reported_and_rolled_back_and_leaks_no_connection() {
     insert(7);
     for (int i = 0; i < 10; i++) {

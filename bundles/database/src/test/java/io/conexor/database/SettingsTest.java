@@ -66,10 +66,10 @@ class SettingsTest {
 
   @Test
   void servers_are_host_and_port() {
-    assertThat(ConfiguredEndpoints.parsed("db1, db2:6432,[::1]:5433"))
+    assertThat(ConfiguredEndpoints.parsed("servers", "db1, db2:6432,[::1]:5433", 5432))
         .extracting(Object::toString)
         .containsExactly("db1:5432", "db2:6432", "[::1]:5433");
-    assertThatThrownBy(() -> ConfiguredEndpoints.parsed("db1:port"))
+    assertThatThrownBy(() -> ConfiguredEndpoints.parsed("servers", "db1:port", 5432))
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessageContaining("'db1:port' is not host:port");
   }

@@ -11,6 +11,11 @@ public interface DatabaseEndpoints {
   /** At least one; which one is the primary is found out. */
   List<Endpoint> endpoints();
 
+  /** REST APIs of the Patronis that look after them; empty = none, or nobody named them. */
+  default List<Endpoint> patroni() {
+    return List.of();
+  }
+
   /** Name of the database. */
   String database();
 

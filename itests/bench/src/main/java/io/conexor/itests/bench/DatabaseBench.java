@@ -150,11 +150,20 @@ public final class DatabaseBench {
                 hosts
                     + "/conexor?user=conexor&targetServerType=primary&hostRecheckSeconds=1"
                     + "&connectTimeout=1&socketTimeout=5");
+        HikariDataSource aws =
+            bare(
+                hosts.replace("jdbc:", "jdbc:aws-wrapper:")
+                    + "/conexor?user=conexor&wrapperPlugins=initialConnection,failover2,efm2"
+                    + "&wrapperDialect=pg&targetServerType=primary&hostRecheckSeconds=1"
+                    + "&failureDetectionTime=500&failureDetectionInterval=200"
+                    + "&failureDetectionCount=2&failoverTimeoutMs=20000"
+                    + "&connectTimeout=1&socketTimeout=5");
         PostgresDatabase database = PostgresDatabase.open(lab.endpoints(), Map.of())) {
       write(database, "create table if not exists bench (n int)");
       AtomicBoolean stop = new AtomicBoolean();
       AtomicLong promoted = new AtomicLong();
       AtomicLong firstMulti = new AtomicLong();
+      AtomicLong firstAws = new AtomicLong();
       AtomicLong firstRouted = new AtomicLong();
       List<Thread> writers =
           List.of(
@@ -163,6 +172,8 @@ public final class DatabaseBench {
                   () -> transaction(multi, "insert into bench values (2)"),
                   promoted,
                   firstMulti),
+              writer(
+                  stop, () -> transaction(aws, "insert into bench values (4)"), promoted, firstAws),
               writer(
                   stop,
                   () -> write(database, "insert into bench values (3)"),
@@ -173,7 +184,8 @@ public final class DatabaseBench {
       park(300);
       promoted.set(lab.server(1).promote());
       long giveUp = System.nanoTime() + TimeUnit.SECONDS.toNanos(30);
-      while ((firstMulti.get() == 0 || firstRouted.get() == 0) && System.nanoTime() - giveUp < 0) {
+      while ((firstMulti.get() == 0 || firstAws.get() == 0 || firstRouted.get() == 0)
+          && System.nanoTime() - giveUp < 0) {
         park(10);
       }
       stop.set(true);
@@ -181,7 +193,14 @@ public final class DatabaseBench {
         writer.join();
       }
       for (var each :
-          Map.of("pgjdbc multi-host and HikariCP", firstMulti, "router", firstRouted).entrySet()) {
+          Map.of(
+                  "pgjdbc multi-host and HikariCP",
+                  firstMulti,
+                  "AWS JDBC wrapper and HikariCP",
+                  firstAws,
+                  "router",
+                  firstRouted)
+              .entrySet()) {
         double gap =
             each.getValue().get() == 0 ? 30_000 : (each.getValue().get() - promoted.get()) / 1e6;
         System.out.println(

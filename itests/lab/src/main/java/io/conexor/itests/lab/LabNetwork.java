@@ -13,7 +13,7 @@ import org.opentest4j.TestAbortedException;
  * A net of this machine alone: a bridge, and per host a network namespace with one address on it. A
  * host that is cut off keeps its sockets and hears nothing, as behind a broken switch.
  */
-final class LabNetwork implements AutoCloseable {
+public final class LabNetwork implements AutoCloseable {
 
   private final String name;
   private final int subnet;
@@ -30,7 +30,7 @@ final class LabNetwork implements AutoCloseable {
    *
    * @throws TestAbortedException where network namespaces are not allowed
    */
-  static LabNetwork open() {
+  public static LabNetwork open() {
     Binaries.require("ip");
     LabNetwork network = new LabNetwork(ThreadLocalRandom.current().nextInt(1, 250));
     if (!network.ip("link", "add", network.name, "type", "bridge")) {
@@ -42,7 +42,7 @@ final class LabNetwork implements AutoCloseable {
   }
 
   /** A new host; returns its address. */
-  String addHost() {
+  public String addHost() {
     int number = links.size() + 1;
     String address = "10.77." + subnet + "." + number;
     String namespace = name + "n" + number;
@@ -59,12 +59,13 @@ final class LabNetwork implements AutoCloseable {
   }
 
   /** What to put before a command so that it runs on that host. */
-  List<String> prefix(String address) {
+  public List<String> prefix(String address) {
     String namespace = namespaces.get(new ArrayList<>(links.keySet()).indexOf(address));
     return List.of(Binaries.require("ip").toString(), "netns", "exec", namespace);
   }
 
-  void cut(String address, boolean off) {
+  /** Takes a host off the net, or puts it back. */
+  public void cut(String address, boolean off) {
     String link = links.get(address);
     if (link == null) {
       throw new IllegalArgumentException("no host " + address);

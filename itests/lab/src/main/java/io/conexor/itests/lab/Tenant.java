@@ -66,6 +66,12 @@ public record Tenant(String url, String organisation, String token) {
     return new Tenant(otherUrl, organisation, token);
   }
 
+  /** The same organisation with another key of its own. */
+  public Tenant withOwnKey() {
+    String key = post("/keys", Map.of("kind", "ADMIN", "name", "lab")).get("key").asString();
+    return new Tenant(url, organisation, key);
+  }
+
   /** Makes an agent that may serve these sources (none = any), and its key. */
   public Agent agent(String name, String... allowedSources) {
     String id =
@@ -117,6 +123,13 @@ public record Tenant(String url, String organisation, String token) {
 
   public static String json(Object value) {
     return JSON.writeValueAsString(value);
+  }
+
+  /** What {@code /health} tells somebody who may see details. */
+  public String health() {
+    return Backend.send(
+            HttpRequest.newBuilder(URI.create(url + "/health")).header("X-API-Key", token))
+        .body();
   }
 
   private static HttpResponse<String> send(

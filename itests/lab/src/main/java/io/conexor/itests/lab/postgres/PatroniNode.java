@@ -71,6 +71,19 @@ public final class PatroniNode implements AutoCloseable {
     Signals.send("STOP", all());
   }
 
+  /** SIGSTOP of Patroni alone: PostgreSQL goes on, and nobody looks after it. */
+  public void freezePatroni() {
+    wasFrozen = true;
+    Signals.send(
+        "STOP", Signals.tree(patroni.pid()).stream().filter(pid -> !isPostgres(pid)).toList());
+  }
+
+  private boolean isPostgres(long pid) {
+    List<Long> below = new ArrayList<>();
+    postmaster().forEach(each -> below.addAll(Signals.tree(each)));
+    return below.contains(pid);
+  }
+
   public void thaw() {
     Signals.send("CONT", all());
   }

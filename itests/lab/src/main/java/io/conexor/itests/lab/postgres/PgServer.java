@@ -167,6 +167,10 @@ public final class PgServer implements AutoCloseable {
     return name;
   }
 
+  Path data() {
+    return data;
+  }
+
   public int port() {
     return port;
   }
@@ -215,12 +219,19 @@ public final class PgServer implements AutoCloseable {
     }
   }
 
-  /** Promotes it by hand and returns when it takes writes, as {@link System#nanoTime}. */
+  /** By {@code pg_ctl promote}; returns when it takes writes, as {@link System#nanoTime}. */
   public long promote() {
+    Account.runAs(
+        List.of(Account.program("pg_ctl").toString(), "-D", data.toString(), "-W", "promote"));
+    return awaitPromotion();
+  }
+
+  /** Returns when it takes writes, as {@link System#nanoTime}. */
+  public long awaitPromotion() {
     try (Connection connection = connect("postgres", "postgres");
         Statement statement = connection.createStatement()) {
-      statement.execute("select pg_promote(false)");
-      while (true) {
+      long giveUp = System.nanoTime() + TimeUnit.SECONDS.toNanos(40);
+      while (System.nanoTime() - giveUp < 0) {
         try (ResultSet row = statement.executeQuery("select pg_is_in_recovery()")) {
           row.next();
           if (!row.getBoolean(1)) {
@@ -229,6 +240,7 @@ public final class PgServer implements AutoCloseable {
         }
         LockSupport.parkNanos(TimeUnit.MILLISECONDS.toNanos(2));
       }
+      throw new IllegalStateException(name + " was not promoted:\n" + output());
     } catch (SQLException e) {
       throw new IllegalStateException(e.getMessage(), e);
     }

@@ -34,16 +34,22 @@ public final class StreamingLab implements AutoCloseable {
     this.folder = folder;
   }
 
-  /** Started, with every replica streaming. */
-  public static StreamingLab start(int replicas) {
+  /**
+   * Started, with every replica streaming.
+   *
+   * @param more settings of PostgreSQL, {@code name=value}
+   */
+  public static StreamingLab start(int replicas, String... more) {
     Account.program("postgres");
+    List<String> settings = new ArrayList<>(SETTINGS);
+    settings.addAll(List.of(more));
     StreamingLab lab = new StreamingLab(Account.folder("conexor-pg-"));
     try {
       List<Integer> ports = LabProcess.freePorts(replicas + 1);
-      PgServer primary = PgServer.primary("pg0", lab.folder, ports.get(0), SETTINGS);
+      PgServer primary = PgServer.primary("pg0", lab.folder, ports.get(0), settings);
       lab.servers.add(primary);
       for (int i = 1; i <= replicas; i++) {
-        lab.servers.add(PgServer.replica("pg" + i, lab.folder, ports.get(i), SETTINGS, primary));
+        lab.servers.add(PgServer.replica("pg" + i, lab.folder, ports.get(i), settings, primary));
       }
       lab.awaitStreaming(primary, replicas);
       return lab;
@@ -98,6 +104,10 @@ public final class StreamingLab implements AutoCloseable {
     }
   }
 
+  Path folder() {
+    return folder;
+  }
+
   public PgServer server(int number) {
     return servers.get(number);
   }
@@ -113,7 +123,17 @@ public final class StreamingLab implements AutoCloseable {
 
   /** Any, with the product's role. */
   public static DatabaseEndpoints endpoints(List<DatabaseEndpoints.Endpoint> endpoints) {
+    return endpoints(endpoints, List.of());
+  }
+
+  static DatabaseEndpoints endpoints(
+      List<DatabaseEndpoints.Endpoint> endpoints, List<DatabaseEndpoints.Endpoint> patroni) {
     return new DatabaseEndpoints() {
+      @Override
+      public List<Endpoint> patroni() {
+        return patroni;
+      }
+
       @Override
       public List<Endpoint> endpoints() {
         return endpoints;

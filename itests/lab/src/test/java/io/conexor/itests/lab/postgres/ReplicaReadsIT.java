@@ -183,6 +183,8 @@ class ReplicaReadsIT {
         .until(() -> one.check().reason().contains(slow.endpoint() + " is "));
 
     assertThat(one.check().status()).isEqualTo(Health.Status.DEGRADED);
+    assertThat(one.check().details().get(slow.endpoint().toString()))
+        .matches("REPLICA, timeline 1, lag \\d{4,} ms, [1-9]\\d* bytes behind");
     assertThat(whoAnswers(one, Consistency.eventual(Duration.ofHours(1)), 100).keySet())
         .doesNotContain(slow.port());
     slow.resumeReplay();
