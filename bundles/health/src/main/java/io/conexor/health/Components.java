@@ -21,6 +21,13 @@ import org.osgi.service.component.runtime.dto.UnsatisfiedReferenceDTO;
 final class Components {
 
   static final long MAX_AGE_NANOS = 500_000_000;
+
+  /** Between looks until all have been there. */
+  static final long STARTING_AGE_NANOS = 100_000_000;
+
+  private static final List<String> ROUTES =
+      List.of("io.conexor.api.http.HttpRoute", "io.conexor.api.http.WebSocketRoute");
+
   private static final String OURS = "io.conexor";
 
   /** A component and what it waits for. */
@@ -35,6 +42,9 @@ final class Components {
   /** Written by the one who looks; read by all who ask. */
   private volatile Seen seen;
 
+  /** Written by the one who looks, once; read by all who ask. */
+  private volatile boolean isStarted;
+
   Components(ServiceComponentRuntime runtime, LongSupplier nanos) {
     this.runtime = runtime;
     this.nanos = nanos;
@@ -44,11 +54,27 @@ final class Components {
             nanos.getAsLong() - MAX_AGE_NANOS);
   }
 
+  /**
+   * Whether all of them have worked once. Found twice in a row, since bundles that were not started
+   * yet are not missed.
+   */
+  boolean haveStarted() {
+    if (!isStarted) {
+      missing();
+    }
+    return isStarted;
+  }
+
   /** Empty when all of them work. */
   List<Missing> missing() {
-    if (nanos.getAsLong() - seen.at() >= MAX_AGE_NANOS && isLooking.compareAndSet(false, true)) {
+    long maxAge = isStarted ? MAX_AGE_NANOS : STARTING_AGE_NANOS;
+    if (nanos.getAsLong() - seen.at() >= maxAge && isLooking.compareAndSet(false, true)) {
       try {
+        List<Missing> before = seen.missing();
         seen = new Seen(look(), nanos.getAsLong());
+        if (before.isEmpty() && seen.missing().isEmpty()) {
+          isStarted = true;
+        }
       } finally {
         isLooking.set(false);
       }
@@ -99,8 +125,15 @@ final class Components {
       // The cause is in the log: its text may hold what is nobody's business here.
       case ComponentConfigurationDTO.FAILED_ACTIVATION ->
           missing.add(new Missing(component.name, "failed to activate; its log says why"));
+      case ComponentConfigurationDTO.SATISFIED -> {
+        // A delayed component is only created once somebody uses it; for a route that is the
+        // server.
+        if (List.of(component.serviceInterfaces).stream().anyMatch(ROUTES::contains)) {
+          missing.add(new Missing(component.name, "is not served yet"));
+        }
+      }
       default -> {
-        // SATISFIED or ACTIVE: a delayed component is only created once somebody uses it.
+        // ACTIVE.
       }
     }
   }

@@ -193,9 +193,10 @@ public final class HealthRoute implements HttpRoute {
       facts.add(each);
     }
     facts.sort((a, b) -> String.valueOf(a.get("name")).compareTo(String.valueOf(b.get("name"))));
+    boolean isStarting = !components.haveStarted();
     return new Report(
-        isDraining || worst == Status.UNHEALTHY ? 503 : 200,
-        isDraining ? "DRAINING" : worst.name(),
+        isDraining || isStarting || worst == Status.UNHEALTHY ? 503 : 200,
+        isDraining ? "DRAINING" : isStarting ? "STARTING" : worst.name(),
         facts(Map.of("checks", facts)));
   }
 
@@ -220,7 +221,7 @@ public final class HealthRoute implements HttpRoute {
   private Report readiness() {
     boolean isDraining = node.state() == Node.State.DRAINING;
     List<Missing> missing = components.missing();
-    boolean isReady = !isDraining && missing.isEmpty();
+    boolean isReady = !isDraining && missing.isEmpty() && components.haveStarted();
     List<Map<String, Object>> waiting = new ArrayList<>();
     for (Missing each : missing) {
       waiting.add(Map.of("component", each.component(), "reason", each.why()));

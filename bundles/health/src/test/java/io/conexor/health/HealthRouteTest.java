@@ -25,6 +25,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
 import java.util.function.Consumer;
 import java.util.function.Supplier;
+import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.osgi.framework.dto.BundleDTO;
 import org.osgi.service.component.runtime.ServiceComponentRuntime;
@@ -42,6 +43,15 @@ class HealthRouteTest {
   private final Map<ComponentDescriptionDTO, ComponentConfigurationDTO> configurations =
       new java.util.IdentityHashMap<>();
   private final HealthRoute route = new HealthRoute(new ScriptedNode(), runtime(), () -> nanos);
+
+  @BeforeEach
+  void has_started() {
+    get("/health");
+    nanos += Components.STARTING_AGE_NANOS;
+    get("/health");
+    nanos += Components.MAX_AGE_NANOS;
+    looks = 0;
+  }
 
   @Test
   void a_stranger_gets_the_word_and_nothing_else() {
@@ -160,6 +170,50 @@ class HealthRouteTest {
   }
 
   @Test
+  void a_backend_that_starts_is_not_healthy_before_all_its_components_work() {
+    HealthRoute starting = new HealthRoute(new ScriptedNode(), runtime(), () -> nanos);
+    component("io.conexor.rest", "optional", ComponentConfigurationDTO.UNSATISFIED_REFERENCE);
+    List<String> words = new ArrayList<>();
+
+    words.add(word(starting));
+    components.clear(); // as if its bundle were not started yet
+    words.add(word(starting));
+    component("io.conexor.rest", "optional", ComponentConfigurationDTO.UNSATISFIED_REFERENCE);
+    words.add(word(starting));
+    components.clear();
+    component("io.conexor.rest", "optional", ComponentConfigurationDTO.ACTIVE);
+    words.add(word(starting));
+    words.add(word(starting));
+    components.clear();
+    component("io.conexor.rest", "optional", ComponentConfigurationDTO.UNSATISFIED_REFERENCE);
+    words.add(word(starting));
+
+    assertThat(words)
+        .containsExactly(
+            "503 STARTING",
+            "503 STARTING",
+            "503 STARTING",
+            "503 STARTING",
+            "200 HEALTHY",
+            "200 HEALTHY");
+  }
+
+  private String word(HealthRoute asked) {
+    nanos += Components.STARTING_AGE_NANOS;
+    ScriptedExchange exchange = new ScriptedExchange("GET", "/health");
+    asked.handle(exchange);
+    return exchange.status + " " + exchange.text.replaceAll("[^A-Z]", "");
+  }
+
+  @Test
+  void a_route_that_is_not_served_yet_keeps_it_from_being_ready() {
+    component("io.conexor.rest", "optional", ComponentConfigurationDTO.SATISFIED);
+    components.get(0).serviceInterfaces = new String[] {"io.conexor.api.http.HttpRoute"};
+
+    assertThat(get("/health/ready").status).isEqualTo(503);
+  }
+
+  @Test
   void an_option_that_was_taken_and_fails_keeps_it_from_being_ready() {
     component("io.conexor.redis.sentinel", "require", ComponentConfigurationDTO.FAILED_ACTIVATION);
 
@@ -241,6 +295,7 @@ class HealthRouteTest {
     ReferenceDTO reference = new ReferenceDTO();
     reference.name = "database";
     reference.interfaceName = "io.conexor.api.Database";
+    component.serviceInterfaces = new String[] {"io.conexor.api.Thing"};
     component.references = new ReferenceDTO[] {reference};
     UnsatisfiedReferenceDTO unsatisfied = new UnsatisfiedReferenceDTO();
     unsatisfied.name = "database";
