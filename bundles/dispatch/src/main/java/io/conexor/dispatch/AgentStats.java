@@ -1,5 +1,7 @@
 package io.conexor.dispatch;
 
+import io.conexor.api.agent.SourceOffer;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 
@@ -24,6 +26,24 @@ final class AgentStats {
 
   private final AtomicInteger failures = new AtomicInteger();
   private final AtomicLong closedUntilNanos = new AtomicLong();
+
+  /** Probes that failed since the breaker opened. */
+  private final AtomicInteger probes = new AtomicInteger();
+
+  /** Whether a broken one has been let a call through that has not failed yet. */
+  private final AtomicBoolean isProbed = new AtomicBoolean();
+
+  /** What it said of its database last; written by whoever makes a list of routes. */
+  private volatile SourceOffer.State state = SourceOffer.State.UNKNOWN;
+
+  /** An agent that has found its database again begins anew. */
+  void told(SourceOffer.State now) {
+    if (now == SourceOffer.State.UP && state == SourceOffer.State.DOWN) {
+      succeeded();
+      latencyNanos = 0;
+    }
+    state = now;
+  }
 
   int inFlight() {
     return inFlight.get();
@@ -63,15 +83,19 @@ final class AgentStats {
   void succeeded() {
     if (failures.get() != 0) {
       failures.set(0);
+      probes.set(0);
     }
   }
 
+  /** Calls that were under way when the breaker opened, and fail too, change nothing. */
   void failed(long now) {
     int count = failures.incrementAndGet();
-    if (count >= FAILURES) {
-      int doublings = Math.min(5, count - FAILURES);
-      long pause = Math.min(LONGEST_PAUSE_NANOS, FIRST_PAUSE_NANOS << doublings);
-      closedUntilNanos.set(now + pause);
+    if (count == FAILURES) {
+      isProbed.set(false);
+      closedUntilNanos.set(now + FIRST_PAUSE_NANOS);
+    } else if (count > FAILURES && isProbed.compareAndSet(true, false)) {
+      int doublings = Math.min(5, probes.incrementAndGet());
+      closedUntilNanos.set(now + Math.min(LONGEST_PAUSE_NANOS, FIRST_PAUSE_NANOS << doublings));
     }
   }
 
@@ -88,6 +112,10 @@ final class AgentStats {
   /** Lets one call through to a broken one after its pause. */
   boolean tryProbe(long now) {
     long until = closedUntilNanos.get();
-    return now - until >= 0 && closedUntilNanos.compareAndSet(until, now + FIRST_PAUSE_NANOS);
+    if (now - until >= 0 && closedUntilNanos.compareAndSet(until, now + FIRST_PAUSE_NANOS)) {
+      isProbed.set(true);
+      return true;
+    }
+    return false;
   }
 }

@@ -332,6 +332,7 @@ public final class Calls implements AgentCalls, Callable<Boolean> {
         if (offer.name().equals(source)) {
           int limit = Math.max(16, 4 * offer.maxConcurrent());
           AgentStats known = stats.apply(attachment.process());
+          known.told(offer.state());
           routes.add(
               new Route(
                   attachment, path, isLocal, offer.state(), offer.isReadOnly(), limit, known));
