@@ -2,6 +2,7 @@ package io.conexor.agent.executor;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.conexor.api.database.LocalMariaDb;
 import io.conexor.api.database.LocalPostgres;
 import java.nio.file.Files;
 import java.nio.file.Path;

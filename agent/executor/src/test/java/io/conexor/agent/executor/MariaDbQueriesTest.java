@@ -3,6 +3,7 @@ package io.conexor.agent.executor;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.conexor.api.agent.SourceOffer;
+import io.conexor.api.database.LocalMariaDb;
 import io.conexor.protocol.agent.AgentMessage;
 import io.conexor.protocol.agent.AgentMessage.CallStatus;
 import java.sql.Connection;

@@ -133,7 +133,16 @@ public final class LocalPostgres implements AutoCloseable {
 
   /** Runs a script, all of it in one simple query. */
   public void execute(String sql) {
-    try (Connection connection = connect();
+    execute(url(), sql);
+  }
+
+  /** The same as a superuser, whom row-level security does not concern. */
+  public void executeAsSuperuser(String sql) {
+    execute(url().replace("user=conexor", "user=postgres"), sql);
+  }
+
+  private static void execute(String url, String sql) {
+    try (Connection connection = DriverManager.getConnection(url);
         Statement statement = connection.createStatement()) {
       statement.execute(sql);
     } catch (SQLException e) {

@@ -6,7 +6,9 @@ import java.net.URI;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
+import java.util.function.UnaryOperator;
 import java.util.stream.Collectors;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Several backends from the built distribution on one PostgreSQL and one Redis, behind HAProxy
@@ -31,6 +33,8 @@ public final class Fleet implements AutoCloseable {
     private final RedisLab redis;
     private final List<String[]> settings = new ArrayList<>();
     private String[] rules = {};
+    private String jvm = "";
+    private @Nullable UnaryOperator<String> shipped;
 
     private Builder(int size, RedisLab redis) {
       this.size = size;
@@ -55,6 +59,23 @@ public final class Fleet implements AutoCloseable {
       return this;
     }
 
+    /**
+     * Puts the balancer's configuration that the archive ships in front, instead of the lab's own;
+     * a drain gives it the time to notice that it needs.
+     *
+     * @param change what a test changes in it
+     */
+    public Builder shippedBalancer(UnaryOperator<String> change) {
+      shipped = change;
+      return set("http.drain.notice.ms", "1500");
+    }
+
+    /** JVM options for every backend, instead of a heap of 256 MB. */
+    public Builder jvm(String options) {
+      jvm = options;
+      return this;
+    }
+
     /** Starts everything and returns when every backend is ready. */
     public Fleet start() {
       return new Fleet(this);
@@ -71,7 +92,10 @@ public final class Fleet implements AutoCloseable {
         others.add(CompletableFuture.supplyAsync(next::start));
       }
       others.forEach(each -> backends.add(each.join()));
-      balancer = HaProxy.before(backends.stream().map(Backend::port).toList(), plan.rules);
+      List<Integer> ports = backends.stream().map(Backend::port).toList();
+      UnaryOperator<String> change = plan.shipped;
+      balancer =
+          change == null ? HaProxy.before(ports, plan.rules) : HaProxy.shipped(ports, change);
     } catch (RuntimeException e) {
       backends.forEach(Backend::close);
       state.close();
@@ -92,6 +116,9 @@ public final class Fleet implements AutoCloseable {
                 "server-core",
                 "postgres",
                 "redis-" + plan.redis.mode().name().toLowerCase(java.util.Locale.ROOT));
+    if (!plan.jvm.isEmpty()) {
+      builder.jvm(plan.jvm);
+    }
     plan.settings.forEach(each -> builder.set(each[0], each[1]));
     return builder;
   }
@@ -124,9 +151,29 @@ public final class Fleet implements AutoCloseable {
     return balancer.url();
   }
 
+  /** Where clients go, for a relay in between. */
+  public int balancerPort() {
+    return balancer.port();
+  }
+
   /** First-run set-up; the tenant talks to the balancer. */
   public Tenant setUp(String organisation) {
     return backends.get(0).setUp(organisation).at(url());
+  }
+
+  /**
+   * One more organisation, with an administrator of its own. There is no request that makes one, so
+   * this writes it into the tables.
+   */
+  public Tenant another(String organisation) {
+    String email = organisation + "@example.org";
+    state.executeAsSuperuser(
+        "insert into organisations (id, slug, name) values (gen_random_uuid(), '%1$s', '%1$s');"
+                .formatted(organisation)
+            + "insert into users (id, org, email, role, password_hash) select gen_random_uuid(), o.id,"
+            + " '%s', 'ADMIN', u.password_hash from organisations o, users u where o.slug = '%s' and u.email = '%s'"
+                .formatted(email, organisation, Tenant.EMAIL));
+    return Tenant.signIn(backends.get(0).url(), organisation, email).at(url());
   }
 
   @Override

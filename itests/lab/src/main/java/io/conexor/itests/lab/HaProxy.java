@@ -9,6 +9,8 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
+import java.util.function.IntFunction;
+import java.util.function.UnaryOperator;
 
 /**
  * HAProxy in front of some backends: round robin, request by request, without stickiness. A backend
@@ -19,6 +21,9 @@ public final class HaProxy implements AutoCloseable {
   private final Path folder;
   private final int port;
   private final LabProcess process;
+
+  /** What the archive of the server ships. */
+  private static final String SHIPPED = "distributions/server/src/dist/etc/haproxy.cfg";
 
   private HaProxy(Path folder, int port) {
     this.folder = folder;
@@ -40,14 +45,46 @@ public final class HaProxy implements AutoCloseable {
    * @param extra further lines of the section that names the servers, such as rules for retries
    */
   public static HaProxy before(List<Integer> ports, String... extra) {
+    return start(port -> configuration(port, ports, extra));
+  }
+
+  /**
+   * The same with the configuration that the archive ships, with these addresses in it.
+   *
+   * @param change what a test changes in it, to see what the changed line is good for
+   */
+  public static HaProxy shipped(List<Integer> ports, UnaryOperator<String> change) {
+    return start(port -> change.apply(shipped(port, ports)));
+  }
+
+  private static HaProxy start(IntFunction<String> configuration) {
     try {
       Path folder = Files.createTempDirectory("conexor-lab-haproxy-");
       int port = freePort();
-      Files.writeString(folder.resolve("haproxy.cfg"), configuration(port, ports, extra));
+      Files.writeString(folder.resolve("haproxy.cfg"), configuration.apply(port));
       HaProxy proxy = new HaProxy(folder, port);
       proxy.process.start();
       RedisLab.await("haproxy", Duration.ofSeconds(10), proxy::accepts);
       return proxy;
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  private static String shipped(int port, List<Integer> ports) {
+    try {
+      StringBuilder text = new StringBuilder();
+      for (String line : Files.readAllLines(Distribution.tree().resolve(SHIPPED))) {
+        if (line.startsWith("  bind ")) {
+          text.append("  bind 127.0.0.1:").append(port).append('\n');
+        } else if (!line.startsWith("  server ")) {
+          text.append(line).append('\n');
+        }
+      }
+      for (int i = 0; i < ports.size(); i++) {
+        text.append("  server backend-%d 127.0.0.1:%d%n".formatted(i, ports.get(i)));
+      }
+      return text.toString();
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }

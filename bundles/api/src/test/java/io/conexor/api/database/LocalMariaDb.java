@@ -1,4 +1,4 @@
-package io.conexor.agent.executor;
+package io.conexor.api.database;
 
 import java.io.File;
 import java.io.IOException;
@@ -16,7 +16,7 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.Assumptions;
 
 /** A throw-away MariaDB of this machine's own installation, on a free loopback port. */
-final class LocalMariaDb implements AutoCloseable {
+public final class LocalMariaDb implements AutoCloseable {
   private final Path folder;
   private final Process process;
   private final int port;
@@ -28,7 +28,7 @@ final class LocalMariaDb implements AutoCloseable {
   }
 
   /** Starts a server; a machine without MariaDB skips the test, unless {@code itests.strict}. */
-  static LocalMariaDb start() throws IOException, InterruptedException {
+  public static LocalMariaDb start() throws IOException, InterruptedException {
     Path server =
         Stream.of("/usr/sbin/mariadbd", "/usr/local/bin/mariadbd", "/usr/libexec/mariadbd")
             .map(Path::of)
@@ -89,11 +89,11 @@ final class LocalMariaDb implements AutoCloseable {
     return started;
   }
 
-  Connection connect(String database) throws SQLException {
+  public Connection connect(String database) throws SQLException {
     return DriverManager.getConnection(url(database) + "?user=root");
   }
 
-  String url(String database) {
+  public String url(String database) {
     return "jdbc:mariadb://127.0.0.1:" + port + "/" + database;
   }
 
