@@ -17,10 +17,18 @@ final class AgentStats {
   /** Half of what is known about an agent's slowness is forgotten after so long without a call. */
   private static final long HALF_LIFE_NANOS = 2_000_000_000L;
 
+  /**
+   * Answers of a new agent that are waited for before it counts as slow. The first are: it has to
+   * load classes and to open connections.
+   */
+  static final int COLD = 4;
+
   private final AtomicInteger inFlight = new AtomicInteger();
 
-  /** Written by reader threads; a lost update costs one sample. */
+  /** Written by reader threads, as the next two; a lost update costs one sample. */
   private volatile long latencyNanos;
+
+  private volatile int samples;
 
   private volatile long sampledNanos;
 
@@ -40,7 +48,7 @@ final class AgentStats {
   void told(SourceOffer.State now) {
     if (now == SourceOffer.State.UP && state == SourceOffer.State.DOWN) {
       succeeded();
-      latencyNanos = 0;
+      samples = 0;
     }
     state = now;
   }
@@ -65,19 +73,35 @@ final class AgentStats {
   }
 
   void sample(long nanos, long now) {
-    long old = latencyNanos;
-    latencyNanos = old == 0 ? Math.max(1, nanos) : Math.max(1, old + (nanos - old) / 8);
+    int count = samples;
+    if (count < COLD) {
+      latencyNanos = Math.max(1, count == 0 ? nanos : Math.min(latencyNanos, nanos));
+      samples = count + 1;
+    } else {
+      // From what is left of it: otherwise one answer would bring all back that was forgotten.
+      long old = decayed(now, HALF_LIFE_NANOS);
+      latencyNanos = Math.max(1, old + (nanos - old) / 8);
+    }
     sampledNanos = now;
   }
 
   /** Smoothed time to the first answer; 0 = nothing known. */
   long latencyNanos(long now) {
-    long latency = latencyNanos;
-    if (latency == 0) {
+    if (samples < COLD) {
       return 0;
     }
-    long halves = (now - sampledNanos) / HALF_LIFE_NANOS;
-    return halves >= 40 ? 0 : latency >> halves;
+    // Once enough is forgotten it is tried again, by one call first.
+    return decayed(now, inFlight.get() == 0 ? HALF_LIFE_NANOS : 4 * HALF_LIFE_NANOS);
+  }
+
+  /** The same, also of a cold one: how long a place there is taken. */
+  long serviceNanos(long now) {
+    return decayed(now, HALF_LIFE_NANOS);
+  }
+
+  private long decayed(long now, long halfLife) {
+    long halves = (now - sampledNanos) / halfLife;
+    return halves >= 40 ? 0 : latencyNanos >> halves;
   }
 
   void succeeded() {

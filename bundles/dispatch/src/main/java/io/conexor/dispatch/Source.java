@@ -87,7 +87,7 @@ final class Source {
     UUID last = null;
     for (Route route : routes()) {
       UUID process = route.attachment().process();
-      long latency = route.stats().latencyNanos(now);
+      long latency = route.stats().serviceNanos(now);
       if (!process.equals(last) && latency > 0) {
         perNano += (double) route.stats().inFlight() / latency;
         inFlight += route.stats().inFlight();

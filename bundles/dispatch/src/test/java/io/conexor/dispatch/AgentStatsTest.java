@@ -47,10 +47,55 @@ class AgentStatsTest {
     }
   }
 
+  private void sample(Duration... answers) {
+    for (Duration answer : answers) {
+      stats.sample(answer.toNanos(), now);
+    }
+  }
+
+  private Duration latency() {
+    return Duration.ofNanos(stats.latencyNanos(now));
+  }
+
+  @Test
+  void the_first_answers_of_a_cold_agent_do_not_count() {
+    sample(Duration.ofMillis(400), Duration.ofMillis(90), Duration.ofMillis(20));
+    assertThat(latency()).isZero();
+
+    sample(Duration.ofMillis(30));
+
+    assertThat(latency()).isEqualTo(Duration.ofMillis(20));
+  }
+
+  @Test
+  void what_is_forgotten_does_not_come_back_with_the_next_answer() {
+    Duration slow = Duration.ofMillis(800);
+    sample(slow, slow, slow, slow);
+
+    now += Duration.ofSeconds(10).toNanos();
+    assertThat(latency()).isEqualTo(slow.dividedBy(32));
+    sample(Duration.ofMillis(25));
+
+    assertThat(latency()).isEqualTo(Duration.ofMillis(25));
+  }
+
+  @Test
+  void a_slow_agent_is_tried_again_by_one_call_first() {
+    Duration slow = Duration.ofMillis(800);
+    sample(slow, slow, slow, slow);
+    now += Duration.ofSeconds(4).toNanos();
+    assertThat(latency()).isEqualTo(slow.dividedBy(4));
+
+    assertThat(stats.tryAcquire(16)).isTrue();
+
+    assertThat(latency()).isEqualTo(slow);
+  }
+
   @Test
   void an_agent_that_has_found_its_database_again_begins_anew() {
     stats.told(State.UP);
-    stats.sample(Duration.ofSeconds(3).toNanos(), now);
+    Duration slow = Duration.ofSeconds(3);
+    sample(slow, slow, slow, slow);
     fail(AgentStats.FAILURES);
     stats.told(State.DOWN);
     assertThat(stats.isBroken()).isTrue();
@@ -58,7 +103,7 @@ class AgentStatsTest {
     stats.told(State.UP);
 
     assertThat(stats.isBroken()).isFalse();
-    assertThat(stats.latencyNanos(now)).isZero();
+    assertThat(latency()).isZero();
   }
 
   @Test
