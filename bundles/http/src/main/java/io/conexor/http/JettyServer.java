@@ -13,11 +13,13 @@ import java.nio.file.StandardCopyOption;
 import java.time.Duration;
 import java.util.Map;
 import java.util.Set;
+import java.util.concurrent.Executor;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.UnaryOperator;
 import org.eclipse.jetty.http.HttpHeader;
 import org.eclipse.jetty.http.UriCompliance;
+import org.eclipse.jetty.io.ArrayByteBufferPool;
 import org.eclipse.jetty.io.ByteBufferPool;
 import org.eclipse.jetty.io.ManagedSelector;
 import org.eclipse.jetty.io.SocketChannelEndPoint;
@@ -228,6 +230,10 @@ public final class JettyServer {
   }
 
   JettyServer(ThisNode node, Settings settings) throws Exception {
+    this(node, settings, new Buffers(new ArrayByteBufferPool()));
+  }
+
+  JettyServer(ThisNode node, Settings settings, ByteBufferPool buffers) throws Exception {
     this.node = node;
     this.settings = settings;
     this.requestPrefix = node.id().value().substring(2) + "-";
@@ -236,12 +242,10 @@ public final class JettyServer {
     // Jetty looks its parts up with ServiceLoader, in the loader of whoever creates the server.
     thread.setContextClassLoader(Server.class.getClassLoader());
     try {
-      QueuedThreadPool pool = new QueuedThreadPool(settings.threads(), 8, 60_000);
+      QueuedThreadPool pool = new Turn.Pool(settings.threads(), 8, 60_000);
       pool.setName("conexor-http");
       pool.setDaemon(true);
-      // With a pool, answers were seen on the wrong connection after requests that cannot be
-      // parsed (docs/adr/0092).
-      this.server = new Server(pool, null, ByteBufferPool.NON_POOLING);
+      this.server = new Server(pool, null, buffers);
       this.connector = connector(pool);
       server.addConnector(connector);
       server.addBean(new NetworkConnectionLimit(settings.maxConnections(), connector));
@@ -295,8 +299,15 @@ public final class JettyServer {
     int processors = Runtime.getRuntime().availableProcessors();
     int selectors =
         settings.selectors() > 0 ? settings.selectors() : Math.max(1, Math.min(4, processors / 2));
+    Turn turn = new Turn(pool);
     ServerConnector made =
         new ServerConnector(server, pool, null, null, 1, selectors, factories) {
+          @Override
+          public Executor getExecutor() {
+            // Also called while this is constructed, about the pool.
+            return isRunning() ? turn : super.getExecutor();
+          }
+
           @Override
           protected SocketChannelEndPoint newEndPoint(
               SocketChannel channel, ManagedSelector selector, SelectionKey key) {

@@ -27,7 +27,7 @@ final class WatchedEndPoint extends SocketChannelEndPoint {
 
   private final Object reading = new Object();
   private @Nullable ByteBuffer ahead; // guarded by reading; flipped for get
-  private Callback.@Nullable Nested frames; // of the one thread that reads
+  private @Nullable Reading known; // of the one thread that reads
 
   WatchedEndPoint(
       SocketChannel channel, ManagedSelector selector, SelectionKey key, Scheduler scheduler) {
@@ -50,35 +50,53 @@ final class WatchedEndPoint extends SocketChannelEndPoint {
     }
   }
 
-  /**
-   * Frames are handled on the selector's thread, as requests are: handlers never block. Jetty would
-   * take the callback for one that might, and give the selector to another thread first.
-   */
   @Override
   public void fillInterested(Callback callback) {
-    super.fillInterested(
-        getConnection() instanceof WebSocketConnection ? onSelector(callback) : callback);
+    super.fillInterested(reading(callback));
   }
 
   @Override
   public boolean tryFillInterested(Callback callback) {
-    return super.tryFillInterested(
-        getConnection() instanceof WebSocketConnection ? onSelector(callback) : callback);
+    return super.tryFillInterested(reading(callback));
   }
 
-  private Callback onSelector(Callback callback) {
-    Callback.Nested known = frames;
-    if (known == null || known.getCallback() != callback) {
-      known =
-          new Callback.Nested(callback) {
-            @Override
-            public InvocationType getInvocationType() {
-              return InvocationType.NON_BLOCKING;
-            }
-          };
-      frames = known;
+  private Reading reading(Callback callback) {
+    Reading last = known;
+    boolean isFrames = getConnection() instanceof WebSocketConnection;
+    if (last == null || last.getCallback() != callback || last.isFrames != isFrames) {
+      last = new Reading(callback, isFrames);
+      known = last;
     }
-    return known;
+    return last;
+  }
+
+  /** Each time there is something to read is a turn of its own. */
+  private static final class Reading extends Callback.Nested {
+    final boolean isFrames;
+
+    Reading(Callback callback, boolean isFrames) {
+      super(callback);
+      this.isFrames = isFrames;
+    }
+
+    @Override
+    public void succeeded() {
+      Turn.take(super::succeeded);
+    }
+
+    @Override
+    public void failed(Throwable cause) {
+      Turn.take(() -> super.failed(cause));
+    }
+
+    /**
+     * Frames are handled on the selector's thread, as requests are: handlers never block. Jetty
+     * would take the callback for one that might, and give the selector to another thread first.
+     */
+    @Override
+    public InvocationType getInvocationType() {
+      return isFrames ? InvocationType.NON_BLOCKING : super.getInvocationType();
+    }
   }
 
   /** Returns true when the client has closed its side. Never blocks; any thread. */
