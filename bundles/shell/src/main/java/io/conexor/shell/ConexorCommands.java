@@ -11,6 +11,7 @@ import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import org.apache.felix.service.command.CommandSession;
 import org.jspecify.annotations.Nullable;
 import org.osgi.service.component.annotations.Activate;
 import org.osgi.service.component.annotations.Component;
@@ -56,17 +57,18 @@ public final class ConexorCommands {
   }
 
   /** The state of this backend and of everything that reports its health. */
-  public String status() {
+  public void status(CommandSession session) {
     List<String> lines = new ArrayList<>();
     lines.add(
         node == null
-            ? "node      missing: no HTTP server runs"
-            : "node      %s, version %s, %s since %s"
-                .formatted(node.id(), node.version(), node.state(), node.startedAt()));
+            ? "%s missing: no HTTP server runs".formatted(padded("node"))
+            : "%s %s, version %s, %s since %s"
+                .formatted(
+                    padded("node"), node.id(), node.version(), node.state(), node.startedAt()));
     if (directory != null) {
       lines.add(
-          "fleet     %d backend(s), %d agent link(s)"
-              .formatted(directory.fleetSize(), directory.attached().size()));
+          "%s %d backend(s), %d agent link(s)"
+              .formatted(padded("fleet"), directory.fleetSize(), directory.attached().size()));
     }
     checks.stream()
         .sorted(Comparator.comparing(HealthCheck::name))
@@ -74,17 +76,17 @@ public final class ConexorCommands {
             check -> {
               Health health = check.check();
               lines.add(
-                  "%-9s %s%s"
+                  "%s %s%s"
                       .formatted(
-                          check.name(),
+                          padded(check.name()),
                           health.status(),
                           health.reason().isEmpty() ? "" : ": " + health.reason()));
             });
-    return String.join("\n", lines);
+    lines.forEach(session.getConsole()::println);
   }
 
   /** Every link of every agent to any backend. */
-  public String agents() {
+  public void agents(CommandSession session) {
     List<String> lines = new ArrayList<>();
     lines.add(
         "%-20s %-20s %-16s %-9s %s"
@@ -100,11 +102,11 @@ public final class ConexorCommands {
                   link.sources().stream().map(SourceOffer::name).sorted().toList(),
                   link.isClosing() ? " closing" : ""));
     }
-    return String.join("\n", lines);
+    lines.forEach(session.getConsole()::println);
   }
 
   /** Every data source that an attached agent offers, with the agents that do. */
-  public String sources() {
+  public void sources(CommandSession session) {
     Map<String, List<String>> agents = new TreeMap<>();
     Map<String, SourceOffer> offers = new TreeMap<>();
     for (Attachment link : attached()) {
@@ -128,7 +130,11 @@ public final class ConexorCommands {
                 "%-20s %-12s %-24s %s"
                     .formatted(
                         offer.name(), offer.engine(), offer.productVersion(), agents.get(key))));
-    return String.join("\n", lines);
+    lines.forEach(session.getConsole()::println);
+  }
+
+  private static String padded(String name) {
+    return "%-18s".formatted(name);
   }
 
   private List<Attachment> attached() {

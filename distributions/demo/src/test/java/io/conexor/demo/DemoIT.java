@@ -77,7 +77,7 @@ class DemoIT {
                           Map.of("X-API-Key", key),
                           Map.of("source", "world", "sql", "select count(*) from cities"))
                       .body();
-              shellAnswer = shell("conexor:agents").output();
+              shellAnswer = shell("conexor:status; conexor:agents").output();
               intruder = demo("intruder").output();
             });
     second = run("second", facts -> {});
@@ -139,7 +139,7 @@ class DemoIT {
 
   @Test
   void the_shell_reaches_the_server() {
-    assertThat(shellAnswer).contains("world");
+    assertThat(shellAnswer).contains("node ", "AGENT", "world");
   }
 
   @Test
