@@ -64,7 +64,7 @@ final class AgentFleet implements BeforeAllCallback, BeforeEachCallback {
     private final Member far;
 
     Running() {
-      QueryLoad.facts(database);
+      FactLoad.facts(database);
       fleet =
           Fleet.of(3, redis)
               .jvm(JVM)
@@ -72,9 +72,9 @@ final class AgentFleet implements BeforeAllCallback, BeforeEachCallback {
               .set("dispatch.calls.max", Integer.toString(CALLS_MAX))
               .start();
       tenant = fleet.setUp("acme");
-      NAMES.forEach(name -> members.add(member(name, 3, QueryLoad.NEAR, "ledger")));
-      far = member("far", 1, QueryLoad.FAR);
-      mcp = tenant.mcpServer("facts", List.of(QueryLoad.NEAR));
+      NAMES.forEach(name -> members.add(member(name, 3, FactLoad.NEAR, "ledger")));
+      far = member("far", 1, FactLoad.FAR);
+      mcp = tenant.mcpServer("facts", List.of(FactLoad.NEAR));
     }
 
     private Member member(String name, int links, String... sources) {
@@ -170,8 +170,8 @@ final class AgentFleet implements BeforeAllCallback, BeforeEachCallback {
   }
 
   /** Starts people who query. */
-  QueryLoad load(int people) {
-    return QueryLoad.start(running.tenant, running.mcp, people);
+  FactLoad load(int people) {
+    return FactLoad.start(running.tenant, running.mcp, people);
   }
 
   LocalPostgres database() {

@@ -35,7 +35,7 @@ class AgentFleetIT {
 
   @RegisterExtension static final AgentFleet fleet = new AgentFleet();
 
-  private static QueryLoad load;
+  private static FactLoad load;
 
   @BeforeAll
   static void start() {
@@ -58,7 +58,7 @@ class AgentFleetIT {
   void calm() {
     load.report();
     AgentFleet.pass(CALM);
-    QueryLoad.Report quiet = load.report();
+    FactLoad.Report quiet = load.report();
     log.info("nothing broken: {}", quiet);
     assertThat(quiet.failures()).isEmpty();
     assertThat(quiet.answers()).isPositive();
@@ -174,7 +174,7 @@ class AgentFleetIT {
   }
 
   private void verify(String what, Duration mayAdd) {
-    QueryLoad.Report report = load.report();
+    FactLoad.Report report = load.report();
     log.info("{}: {}; longest before: {} ms", what, report, usual.toMillis());
     assertThat(report.failures()).as(what).isEmpty();
     assertThat(report.answers()).as(what).isPositive();

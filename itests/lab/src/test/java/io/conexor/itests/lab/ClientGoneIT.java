@@ -53,8 +53,8 @@ class ClientGoneIT {
                       + " and pid <> pg_backend_pid() and query like '%fact a, fact b%'");
       // To each backend; and with an agent that is linked to one of them only.
       for (int i = 0; i < 3; i++) {
-        assertThat(goneAfter(QueryLoad.NEAR, sql, running)).isLessThan(LIMIT);
-        assertThat(goneAfter(QueryLoad.FAR, sql, running)).isLessThan(LIMIT);
+        assertThat(goneAfter(FactLoad.NEAR, sql, running)).isLessThan(LIMIT);
+        assertThat(goneAfter(FactLoad.FAR, sql, running)).isLessThan(LIMIT);
       }
     }
   }

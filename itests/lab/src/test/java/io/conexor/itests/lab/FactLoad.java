@@ -27,7 +27,7 @@ import tools.jackson.databind.JsonNode;
  * with what it should be: through REST and MCP, from a source that all agents serve and from one
  * that a single agent serves, which is linked to a single backend.
  */
-final class QueryLoad implements AutoCloseable {
+final class FactLoad implements AutoCloseable {
 
   /** What happened since the last report. */
   record Report(long answers, Duration longest, List<String> failures, Map<String, Long> byAgent) {
@@ -65,7 +65,7 @@ final class QueryLoad implements AutoCloseable {
   // Written by the test, read by the people.
   private volatile boolean stops;
 
-  private QueryLoad(Tenant tenant, Tenant.McpServer mcp) {
+  private FactLoad(Tenant tenant, Tenant.McpServer mcp) {
     this.tenant = tenant;
     this.mcp = mcp;
   }
@@ -82,8 +82,8 @@ final class QueryLoad implements AutoCloseable {
     database.execute("create table ledger (id bigint)");
   }
 
-  static QueryLoad start(Tenant tenant, Tenant.McpServer mcp, int people) {
-    QueryLoad load = new QueryLoad(tenant, mcp);
+  static FactLoad start(Tenant tenant, Tenant.McpServer mcp, int people) {
+    FactLoad load = new FactLoad(tenant, mcp);
     for (int i = 0; i < people; i++) {
       Thread thread = new Thread(load::ask, "query-load-" + i);
       thread.setDaemon(true);
