@@ -26,6 +26,11 @@ final class ScriptedBackplane implements Backplane {
   volatile boolean isLosing;
 
   @Override
+  public int partitionOf(Topic topic, String key) {
+    return 0;
+  }
+
+  @Override
   public CompletionStage<Position> publish(Topic topic, String key, byte[] payload) {
     if (isAway) {
       return CompletableFuture.failedFuture(

@@ -497,6 +497,11 @@ class RelayTest {
     }
 
     @Override
+    public int partitionOf(Topic topic, String key) {
+      return backplane.partitionOf(topic, key);
+    }
+
+    @Override
     public CompletionStage<Position> publish(Topic topic, String key, byte[] payload) {
       return backplane.publish(topic, key, payload);
     }

@@ -61,6 +61,11 @@ final class ScriptedBackplane implements Backplane {
   }
 
   @Override
+  public int partitionOf(Topic topic, String key) {
+    return 0;
+  }
+
+  @Override
   public CompletionStage<Position> publish(Topic topic, String key, byte[] payload) {
     if (isCut) {
       return CompletableFuture.failedFuture(

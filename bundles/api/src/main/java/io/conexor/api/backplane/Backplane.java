@@ -45,6 +45,9 @@ public interface Backplane {
    */
   CompletionStage<Position> publish(Topic topic, String key, byte[] payload);
 
+  /** The partition that has the events of a key, the same on every backend. */
+  int partitionOf(Topic topic, String key);
+
   /**
    * Delivers the events of a topic.
    *

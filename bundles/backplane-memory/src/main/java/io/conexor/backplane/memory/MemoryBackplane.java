@@ -54,6 +54,11 @@ final class MemoryBackplane implements Backplane {
   }
 
   @Override
+  public int partitionOf(Topic topic, String key) {
+    return Math.floorMod(key.hashCode(), network.topic(topic).logs().size());
+  }
+
+  @Override
   public CompletionStage<Position> publish(Topic topic, String key, byte[] payload) {
     checkSize(payload);
     if (!connected) {

@@ -66,6 +66,11 @@ public final class SingleBackplane implements Backplane {
   }
 
   @Override
+  public int partitionOf(Topic topic, String key) {
+    return self.partitionOf(topic, key);
+  }
+
+  @Override
   public CompletionStage<Position> publish(Topic topic, String key, byte[] payload) {
     return self.publish(topic, key, payload);
   }

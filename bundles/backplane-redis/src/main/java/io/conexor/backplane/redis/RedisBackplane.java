@@ -332,6 +332,11 @@ public final class RedisBackplane implements Backplane, HealthCheck {
   }
 
   @Override
+  public int partitionOf(Topic topic, String key) {
+    return layout.partitionOf(key);
+  }
+
+  @Override
   public CompletionStage<Position> publish(Topic topic, String key, byte[] payload) {
     checkSize(payload);
     if (key.length() > LONGEST_KEY) {

@@ -40,6 +40,7 @@ import org.slf4j.LoggerFactory;
  *   r message                               a client's answer, for the node in the key
  *   c connection message                    a call that runs elsewhere, to its client
  *   u connection message                    the client, to a call at the node in the key
+ *   p                                       nothing; whether the backplane takes it is the question
  * </pre>
  */
 final class Bus implements Backplane.EventListener {
@@ -114,8 +115,25 @@ final class Bus implements Backplane.EventListener {
       kind = "c";
       name = ((Audience.Connection) to).id();
     }
-    String key = kind.equals("c") ? name : hub + " " + kind + " " + name;
-    return publish(key, "m", hub, kind, name, List.copyOf(except), pack(message));
+    return publish(key(hub, kind, name), "m", hub, kind, name, List.copyOf(except), pack(message));
+  }
+
+  private static String key(String hub, String kind, String name) {
+    return kind.equals("c") ? name : hub + " " + kind + " " + name;
+  }
+
+  /** Whether a message to this connection could have been among the events of a partition. */
+  private static boolean concerns(Backplane backplane, int partition, ClientSession session) {
+    String hub = session.hub().name();
+    return isIn(backplane, partition, session.id())
+        || isIn(backplane, partition, key(hub, "a", ""))
+        || isIn(backplane, partition, key(hub, "u", session.principal().subject()))
+        || session.groups().stream()
+            .anyMatch(group -> isIn(backplane, partition, key(hub, "g", group)));
+  }
+
+  private static boolean isIn(Backplane backplane, int partition, String key) {
+    return backplane.partitionOf(TOPIC, key) == partition;
   }
 
   CompletionStage<Void> group(String hub, String connection, String group, boolean join) {
@@ -136,6 +154,11 @@ final class Bus implements Backplane.EventListener {
 
   void toCall(NodeId node, String connection, HubMessage message) {
     unheard(publish(node.value(), "u", connection, pack(message)));
+  }
+
+  /** Completes when the backplane takes events that have this node as their key. */
+  CompletionStage<Void> probe(NodeId node) {
+    return publish(node.value(), "p");
   }
 
   private static void unheard(CompletionStage<Void> published) {
@@ -193,7 +216,9 @@ final class Bus implements Backplane.EventListener {
   public void gap(Topic topic, @Nullable Position lastSeen, Position resumesAt) {
     log.warn("messages between backends are missing from {} to {}", lastSeen, resumesAt);
     cursor.put(resumesAt.partition(), resumesAt);
-    home.missed(resumesAt.partition());
+    Backplane backplane = backplane();
+    int partition = resumesAt.partition();
+    home.missed(session -> backplane == null || concerns(backplane, partition, session));
   }
 
   /**
@@ -250,6 +275,7 @@ final class Bus implements Backplane.EventListener {
           ghost.fromClientElsewhere(unpack(parts.get(2)));
         }
       }
+      case "p" -> log.trace("a probe of {}", event.from());
       default -> log.debug("an event of a newer backend was left out: {}", parts.get(0));
     }
   }

@@ -44,6 +44,7 @@ import java.util.concurrent.ScheduledThreadPoolExecutor;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.BiConsumer;
+import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 import org.osgi.service.component.annotations.Activate;
 import org.osgi.service.component.annotations.Component;
@@ -92,7 +93,7 @@ public final class ClientHub implements HttpRoute {
   private final SecureRandom random = new SecureRandom();
   private final Bus bus = new Bus(this);
   private final Forwarder forwarder = new Forwarder(this);
-  private final NodeWatch nodes = new NodeWatch(this);
+  private final NodeWatch nodes = new NodeWatch(this, NodeWatch.Pace.USUAL);
   private final Cursors cursors = new Cursors(this);
   private final Subscription nodeState;
 
@@ -306,10 +307,11 @@ public final class ClientHub implements HttpRoute {
     storeDownUntil = now() + settings.resumePatience().toNanos();
   }
 
-  /** Events were lost; nobody knows which connections they were for. */
-  void missed(int partition) {
-    log.warn("closing all connections: messages of partition {} were lost", partition);
-    for (ClientSession session : List.copyOf(sessions.values())) {
+  /** Events were lost; these connections may have been meant, and begin anew. */
+  void missed(Predicate<ClientSession> isConcerned) {
+    List<ClientSession> concerned = sessions.values().stream().filter(isConcerned).toList();
+    log.warn("messages were lost that may have been for {} connections", concerned.size());
+    for (ClientSession session : concerned) {
       session.end(Leg.RESTART, "messages between backends were lost; connect anew", true);
     }
   }
@@ -806,11 +808,38 @@ public final class ClientHub implements HttpRoute {
     boolean isFresh =
         !token.node().equals(node.id()) && token.isFresh(Instant.now(), settings.handshake());
     if (!token.isResumable() || current == null) {
-      admission.complete(
-          isFresh ? admitNew(visitor, token.id(), token.isResumable()) : rejected(refusal(404)));
+      admitElsewhere(token, visitor, isFresh, admission);
       return;
     }
     takeOver(current, token, visitor, isFresh, admission);
+  }
+
+  /**
+   * A first socket at a backend that did not give the token: the place is kept where it came from.
+   */
+  private void admitElsewhere(
+      ConnectionToken token,
+      Visitor visitor,
+      boolean isFresh,
+      CompletableFuture<Admission> admission) {
+    if (!isFresh) {
+      admission.complete(rejected(refusal(404)));
+      return;
+    }
+    var unused =
+        forwarder
+            .claim(token.node(), token.id())
+            .thenAccept(
+                isFree ->
+                    admission.complete(
+                        isFree
+                            ? admitNew(visitor, token.id(), token.isResumable())
+                            : rejected(refusal(409))));
+  }
+
+  /** Whether the place was kept here, and nobody has it. */
+  boolean giveAway(String id) {
+    return claim(id) != null;
   }
 
   private Admission admitNew(Visitor visitor, String id, boolean isResumable) {
@@ -842,8 +871,7 @@ public final class ClientHub implements HttpRoute {
               } else if (session.isPresent()) {
                 admission.complete(new Admission.Accepted(new WebSocketLeg(session.get(), this)));
               } else {
-                admission.complete(
-                    isFresh ? admitNew(visitor, token.id(), true) : rejected(refusal(404)));
+                admitElsewhere(token, visitor, isFresh, admission);
               }
             });
   }

@@ -25,6 +25,7 @@ import org.jspecify.annotations.Nullable;
  *   post connection postId bytes                 ->  status
  *   end connection reason                        ->  status
  *   release connection                           ->  200 | 404
+ *   claim connection                             ->  200 | 404
  * </pre>
  *
  * A single byte 0 asks whether the node is alive.
@@ -104,6 +105,7 @@ final class Forwarder {
                 .release("its client came back at another backend")
                 .thenApply(mayBeTaken -> pack(mayBeTaken ? 200L : 404L));
       }
+      case "claim" -> CompletableFuture.completedFuture(pack(home.giveAway(id) ? 200L : 404L));
       default -> CompletableFuture.completedFuture(pack(400L));
     };
   }
@@ -225,6 +227,16 @@ final class Forwarder {
   CompletionStage<Boolean> release(NodeId owner, String id) {
     return ask(owner, RELEASING, "release", id)
         .handle((answer, failure) -> failure != null || answer.get(0).equals(200L));
+  }
+
+  /**
+   * Takes the place that the backend which gave a token keeps for its connection.
+   *
+   * @return completes with whether it was there, or that backend can't be asked
+   */
+  CompletionStage<Boolean> claim(NodeId promiser, String id) {
+    return ask(promiser, RELEASING, "claim", id)
+        .handle((answer, failure) -> failure != null || !answer.get(0).equals(404L));
   }
 
   private CompletionStage<List<?>> ask(NodeId node, Duration timeout, Object... parts) {

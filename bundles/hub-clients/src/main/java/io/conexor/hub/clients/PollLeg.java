@@ -4,6 +4,9 @@ import io.conexor.protocol.send.OutboundQueue.Sent;
 import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.Deque;
+import java.util.Iterator;
+import java.util.LinkedHashMap;
+import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
 import org.jspecify.annotations.Nullable;
@@ -15,6 +18,9 @@ import org.jspecify.annotations.Nullable;
 final class PollLeg implements Leg, Mail {
   /** Most bytes of one answer, unless a single message has more. */
   private static final int MAX_ANSWER = 256 << 10;
+
+  /** Most posts whose messages wait, and most that are remembered. */
+  private static final int MAX_POSTS = 64;
 
   private final ClientSession session;
   private final ClientHub home;
@@ -29,8 +35,9 @@ final class PollLeg implements Leg, Mail {
   private String lastPoll = "";
   private @Nullable CompletableFuture<Polled> open;
   private boolean ended;
-  private String lastPost = "";
-  private CompletableFuture<Integer> lastPosted = CompletableFuture.completedFuture(200);
+
+  /** Posts by id, the latest ones: one that is repeated gets the answer of the first. */
+  private final Map<String, CompletableFuture<Integer>> posts = new LinkedHashMap<>();
 
   /** Nano time of the last poll's answer; read by the clock. */
   private volatile long lastAnswered;
@@ -196,18 +203,23 @@ final class PollLeg implements Leg, Mail {
     poll.complete(new Polled.Nothing());
   }
 
+  /** Some clients post without waiting for the answer to the post before. */
   @Override
   public CompletionStage<Integer> post(String postId, byte[] body) {
     CompletableFuture<Integer> posted = new CompletableFuture<>();
     synchronized (this) {
-      if (postId.equals(lastPost)) {
-        return lastPosted;
+      CompletableFuture<Integer> before = posts.get(postId);
+      if (before != null) {
+        return before;
       }
-      if (!lastPosted.isDone()) {
-        return CompletableFuture.completedFuture(409);
+      if (posts.size() >= MAX_POSTS) {
+        Iterator<CompletableFuture<Integer>> oldest = posts.values().iterator();
+        if (!oldest.next().isDone()) {
+          return CompletableFuture.completedFuture(429);
+        }
+        oldest.remove();
       }
-      lastPost = postId;
-      lastPosted = posted;
+      posts.put(postId, posted);
     }
     session.received(this, body, () -> posted.complete(200));
     return posted;

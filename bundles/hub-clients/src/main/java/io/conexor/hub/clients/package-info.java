@@ -26,7 +26,8 @@
  *   <li>The store does not answer: messages of connections with stateful reconnect wait; after the
  *       patience they are closed, and begin anew without it.
  *   <li>A request or an answer between backends is lost: it is repeated with the same id.
- *   <li>Events of the backplane are lost: all connections are closed and come back.
+ *   <li>Events of the backplane are lost: the connections they may have been for, going by the
+ *       partition, are closed and come back.
  *   <li>The backend drains: connections with stateful reconnect are let go to another backend,
  *       others are told to connect anew, spread over a second.
  * </ul>

@@ -6,11 +6,15 @@ import static io.conexor.hub.clients.HubFleet.OTHER_KEY;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.awaitility.Awaitility.await;
 
+import io.conexor.api.backplane.Position;
 import io.conexor.api.hub.HubConnection;
 import java.net.http.HttpResponse;
 import java.time.Duration;
+import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterEach;
@@ -134,6 +138,95 @@ class ClientHubTest {
     TestClient.connect(withId, KEY);
 
     assertThat(TestClient.refusal(withId, KEY)).isEqualTo(409);
+  }
+
+  @Test
+  void a_second_socket_of_a_connection_is_refused_wherever_it_comes() throws Exception {
+    String first = start(3, false, Map.of());
+    String token = "?id=" + TestClient.token(TestClient.negotiate(first, KEY, false));
+    TestClient client = TestClient.connect(fleet.backend(1).url() + token, KEY);
+
+    assertThat(TestClient.refusal(fleet.backend(2).url() + token, KEY)).isEqualTo(409);
+    assertThat(TestClient.refusal(fleet.backend(1).url() + token, KEY)).isEqualTo(409);
+    assertThat(TestClient.refusal(fleet.backend(0).url() + token, KEY)).isEqualTo(404);
+    client.invoke("1", "Echo", "1");
+    assertThat(client.result("1")).isEqualTo(1L);
+  }
+
+  @Test
+  void a_socket_elsewhere_frees_the_place_that_was_kept_for_it() throws Exception {
+    String first = start(2, false, Map.of("principal_connections_max", 1));
+    String token = "?id=" + TestClient.token(TestClient.negotiate(first, KEY, false));
+    assertThat(TestClient.negotiate(first, KEY, false).status()).isEqualTo(429);
+
+    TestClient.connect(fleet.backend(1).url() + token, KEY);
+
+    assertThat(TestClient.negotiate(first, KEY, false).status()).isEqualTo(200);
+  }
+
+  @Test
+  void posts_side_by_side_are_all_taken() throws Exception {
+    start(2, false, Map.of());
+    String token =
+        "?id=" + TestClient.token(TestClient.negotiate(fleet.backend(0).url(), KEY, false));
+    TestClient.request("GET", fleet.backend(0).url() + token, KEY, "");
+    TestClient.request(
+        "POST", fleet.backend(0).url() + token, KEY, "{\"protocol\":\"json\",\"version\":1}\u001e");
+    List<CompletableFuture<HttpResponse<String>>> posts = new ArrayList<>();
+    for (int i = 0; i < 40; i++) {
+      String body = "{\"type\":1,\"target\":\"Note\",\"arguments\":[" + i + "]}\u001e";
+      posts.add(
+          TestClient.HTTP.sendAsync(
+              TestClient.request(
+                  "POST", fleet.backend(i % 2).url() + token, KEY, new String[0], body),
+              HttpResponse.BodyHandlers.ofString()));
+    }
+
+    for (CompletableFuture<HttpResponse<String>> post : posts) {
+      assertThat(post.get(15, TimeUnit.SECONDS).statusCode()).isEqualTo(200);
+    }
+    assertThat(echo().log.stream().filter(line -> line.startsWith("noted"))).hasSize(40);
+  }
+
+  @Test
+  void connections_of_a_backend_are_bounded() throws Exception {
+    String url = start(1, false, Map.of("connections_max", 1));
+    TestClient first = TestClient.connect(url, KEY);
+
+    assertThat(TestClient.negotiate(url, OTHER_KEY, false).status()).isEqualTo(503);
+    assertThat(TestClient.refusal(url, OTHER_KEY)).isEqualTo(503);
+    first.invoke("1", "Echo", "1");
+    assertThat(first.result("1")).isEqualTo(1L);
+  }
+
+  @Test
+  void lost_events_end_the_connections_they_may_have_been_for_and_no_others() throws Exception {
+    String url = start(1, false, Map.of());
+    // Four partitions; that of everyone is none of those that are asked for below.
+    List<TestClient> clients = new ArrayList<>();
+    for (int i = 0; i < 12; i++) {
+      clients.add(TestClient.connect(url, i % 2 == 0 ? KEY : OTHER_KEY));
+    }
+    await().atMost(TestClient.SOON).until(() -> echo().connections.size() == 12);
+    Bus bus = fleet.backend(0).hub.bus();
+    Set<String> concerned = new HashSet<>();
+    int everyone = bus.backplane().partitionOf(Bus.TOPIC, "echo a ");
+    int partition = (everyone + 1) % 4;
+    for (HubConnection each : echo().connections.values()) {
+      for (String key : List.of(each.id(), "echo u " + each.principal().subject())) {
+        if (bus.backplane().partitionOf(Bus.TOPIC, key) == partition) {
+          concerned.add(each.id());
+        }
+      }
+    }
+
+    bus.gap(Bus.TOPIC, null, new Position("e", partition, 7));
+
+    await().atMost(TestClient.SOON).until(() -> echo().connections.size() == 12 - concerned.size());
+    assertThat(echo().connections.keySet()).doesNotContainAnyElementsOf(concerned);
+    bus.gap(Bus.TOPIC, null, new Position("e", everyone, 7));
+    await().atMost(TestClient.SOON).until(() -> echo().connections.isEmpty());
+    assertThat(clients.get(0).closed()).startsWith("1012 messages between backends were lost");
   }
 
   @Test
