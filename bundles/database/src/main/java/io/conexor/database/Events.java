@@ -12,6 +12,7 @@ final class Events {
   private static final int MOST = 20;
 
   private final Deque<String> newestFirst = new ArrayDeque<>(); // guarded by this
+  private long count; // guarded by this
 
   /**
    * Remembers one.
@@ -28,10 +29,15 @@ final class Events {
             what,
             why.isEmpty() ? "" : ": " + why,
             nanos / 1_000_000);
+    count++;
     newestFirst.addFirst(text);
     if (newestFirst.size() > MOST) {
       newestFirst.removeLast();
     }
+  }
+
+  synchronized long count() {
+    return count;
   }
 
   synchronized List<String> newestFirst() {

@@ -98,6 +98,20 @@ final class Lane implements AutoCloseable {
         givenUp.sum());
   }
 
+  /** The same and how many there are, for graphs. */
+  void gauges(String labels, Map<String, Double> into) {
+    HikariPoolMXBean bean = pool.getHikariPoolMXBean();
+    if (bean != null) {
+      into.put("connections_active{" + labels + "}", (double) bean.getActiveConnections());
+      into.put("connections_idle{" + labels + "}", (double) bean.getIdleConnections());
+      into.put("connections_waiting{" + labels + "}", (double) bean.getThreadsAwaitingConnection());
+    }
+    into.put("borrowed_total{" + labels + "}", (double) borrowed.sum());
+    into.put("borrow_wait_seconds_total{" + labels + "}", waitedNanos.sum() / 1e9);
+    into.put("borrow_wait_longest_seconds{" + labels + "}", longestNanos.get() / 1e9);
+    into.put("borrow_given_up_total{" + labels + "}", (double) givenUp.sum());
+  }
+
   /** Connections at work, idle, and threads waiting for one. */
   String gauges() {
     HikariPoolMXBean bean = pool.getHikariPoolMXBean();

@@ -142,6 +142,11 @@ public final class PostgresDatabase implements Database, HealthCheck, AutoClosea
     return router.health();
   }
 
+  @Override
+  public Map<String, Double> gauges() {
+    return router.gauges();
+  }
+
   private <T> Written<T> write(String scope, Deadline deadline, SqlWork<T> work) {
     SQLException trouble = null;
     while (true) {

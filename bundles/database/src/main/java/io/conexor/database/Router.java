@@ -333,6 +333,31 @@ final class Router implements AutoCloseable {
     return 1L << servers.indexOf(server);
   }
 
+  /** For graphs; the health check has the same for people. */
+  Map<String, Double> gauges() {
+    Map<String, Double> all = new HashMap<>();
+    for (Server server : servers) {
+      View view = server.view();
+      String label = "server=\"" + server + "\"";
+      all.put("up{" + label + "}", view.role() == View.Role.DOWN ? 0.0 : 1.0);
+      all.put("primary{" + label + "}", view.role() == View.Role.PRIMARY ? 1.0 : 0.0);
+      if (view.role() == View.Role.REPLICA) {
+        all.put("lag_seconds{" + label + "}", server.lagNanos / 1e9);
+        all.put("lag_bytes{" + label + "}", (double) server.lagBytes);
+      }
+      server.writes().gauges(label + ",pool=\"write\"", all);
+      server.reads().gauges(label + ",pool=\"read\"", all);
+    }
+    lock.lock();
+    try {
+      all.put("without_primary_seconds", present >= 0 ? 0 : (System.nanoTime() - since) / 1e9);
+    } finally {
+      lock.unlock();
+    }
+    all.put("role_changes_total", (double) events.count());
+    return all;
+  }
+
   Health health() {
     Map<String, String> facts = new HashMap<>();
     StringBuilder trouble = new StringBuilder();

@@ -67,7 +67,7 @@ final class Server implements AutoCloseable {
   private volatile boolean suspect;
 
   /** There is no primary: the promotion must not wait for the next look. By the router. */
-  volatile boolean hurry;
+  volatile boolean hurry = true;
 
   /** Written under the router's lock. */
   volatile boolean inRotation = true;

@@ -119,6 +119,20 @@ class PostgresDatabaseTest {
   }
 
   @Test
+  void gauges_tell_the_role_the_pools_and_the_waits() {
+    insert(1);
+
+    String label = "{server=\"127.0.0.1:" + postgres.port() + "\"";
+    assertThat(database.gauges())
+        .containsEntry("up" + label + "}", 1.0)
+        .containsEntry("primary" + label + "}", 1.0)
+        .containsEntry("without_primary_seconds", 0.0)
+        .containsEntry("borrow_given_up_total" + label + ",pool=\"write\"}", 0.0)
+        .containsKey("connections_idle" + label + ",pool=\"read\"}");
+    assertThat(database.gauges().get("borrowed_total" + label + ",pool=\"write\"}")).isPositive();
+  }
+
+  @Test
   void a_statement_at_fault_is_reported_and_rolled_back_and_leaks_no_connection() {
     insert(7);
     for (int i = 0; i < 10; i++) {

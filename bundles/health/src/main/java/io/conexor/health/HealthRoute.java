@@ -1,5 +1,7 @@
 package io.conexor.health;
 
+import static java.nio.charset.StandardCharsets.UTF_8;
+
 import io.conexor.api.access.Access;
 import io.conexor.api.access.Access.Authentication;
 import io.conexor.api.access.Credential;
@@ -19,6 +21,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
+import java.util.TreeMap;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.TimeUnit;
@@ -37,7 +40,8 @@ import org.slf4j.LoggerFactory;
 
 /**
  * {@code GET /health}, {@code /health/live} and {@code /health/ready}: a word for everybody, the
- * facts for users and administrators' tokens.
+ * facts for users and administrators' tokens. {@code /health/metrics}: numbers, for the latter
+ * only.
  *
  * <p>The word needs neither database nor {@link Access}; a credential that cannot be checked, or
  * not soon enough, gets the word too and never an error.
@@ -46,6 +50,7 @@ import org.slf4j.LoggerFactory;
 public final class HealthRoute implements HttpRoute {
 
   static final String PATH = "/health";
+  private static final String METRICS = PATH + "/metrics";
 
   private static final Logger log = LoggerFactory.getLogger(HealthRoute.class);
   private static final long ACCESS_LIMIT_MS = 2_000;
@@ -125,7 +130,10 @@ public final class HealthRoute implements HttpRoute {
     exchange.withHeader("Cache-Control", "no-store");
     String path = exchange.path();
     boolean isKnown =
-        path.equals(PATH) || path.equals(PATH + "/live") || path.equals(PATH + "/ready");
+        path.equals(PATH)
+            || path.equals(PATH + "/live")
+            || path.equals(PATH + "/ready")
+            || path.equals(METRICS);
     if (!isKnown) {
       problem(exchange, 404, "path_unknown", "There is no such thing", "nothing is at " + path);
     } else if (!exchange.method().equals("GET") && !exchange.method().equals("HEAD")) {
@@ -147,7 +155,7 @@ public final class HealthRoute implements HttpRoute {
     Access now = access;
     Optional<Credential> credential = now == null ? Optional.empty() : Credential.of(exchange);
     if (now == null || credential.isEmpty()) {
-      respond(exchange, report(exchange), false);
+      answer(exchange, false);
       return;
     }
     try {
@@ -158,11 +166,44 @@ public final class HealthRoute implements HttpRoute {
               .orTimeout(ACCESS_LIMIT_MS, TimeUnit.MILLISECONDS);
       asked
           .handle((answer, failure) -> failure == null && maySeeFacts(answer))
-          .thenAccept(isTrusted -> respond(exchange, report(exchange), isTrusted));
+          .thenAccept(isTrusted -> answer(exchange, isTrusted));
     } catch (RuntimeException e) {
       log.debug("access could not be asked", e);
-      respond(exchange, report(exchange), false);
+      answer(exchange, false);
     }
+  }
+
+  private void answer(HttpExchange exchange, boolean isTrusted) {
+    if (!exchange.path().equals(METRICS)) {
+      respond(exchange, report(exchange), isTrusted);
+    } else if (isTrusted) {
+      exchange.respond(200, "text/plain; version=0.0.4; charset=utf-8", metrics().getBytes(UTF_8));
+    } else {
+      problem(
+          exchange,
+          401,
+          "credential_needed",
+          "Say who you are",
+          "numbers are for users and administrators' tokens");
+    }
+  }
+
+  /** As Prometheus reads it: {@code conexor_CHECK_NAME{labels} value}. */
+  private String metrics() {
+    Map<String, Double> all = new TreeMap<>();
+    for (Bound bound : checks) {
+      try {
+        String prefix = "conexor_" + bound.check.name().replaceAll("[^a-z0-9]", "_") + "_";
+        bound.check.gauges().forEach((name, value) -> all.put(prefix + name, value));
+      } catch (RuntimeException | LinkageError e) {
+        if (bound.isFailing.compareAndSet(false, true)) {
+          log.warn("gauges of {} fail instead of answering", bound.check.getClass(), e);
+        }
+      }
+    }
+    StringBuilder text = new StringBuilder();
+    all.forEach((name, value) -> text.append(name).append(' ').append(value).append('\n'));
+    return text.toString();
   }
 
   private static boolean maySeeFacts(Authentication answer) {

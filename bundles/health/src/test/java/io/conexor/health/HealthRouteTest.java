@@ -122,6 +122,34 @@ class HealthRouteTest {
   }
 
   @Test
+  void numbers_are_for_an_administrators_token() {
+    HealthCheck database = check("database", () -> Health.healthy(Map.of()));
+    route.addCheck(
+        new HealthCheck() {
+          @Override
+          public String name() {
+            return database.name();
+          }
+
+          @Override
+          public Health check() {
+            return database.check();
+          }
+
+          @Override
+          public Map<String, Double> gauges() {
+            return Map.of("lag_seconds{server=\"db2:5432\"}", 0.25, "up", 1.0);
+          }
+        });
+
+    assertThat(get("/health/metrics").status).isEqualTo(401);
+    route.bindAccess(access(CompletableFuture.completedFuture(admin())));
+    assertThat(get("/health/metrics", "adm_1").text)
+        .isEqualTo(
+            "conexor_database_lag_seconds{server=\"db2:5432\"} 0.25\nconexor_database_up 1.0\n");
+  }
+
+  @Test
   void whoever_is_refused_or_cannot_be_checked_gets_the_word() {
     Access broken = access(CompletableFuture.failedFuture(new IllegalStateException("away")));
     route.bindAccess(

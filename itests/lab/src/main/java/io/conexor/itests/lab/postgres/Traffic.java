@@ -282,6 +282,11 @@ public final class Traffic implements AutoCloseable {
     return nanos < 0 ? -1 : nanos / 1_000_000;
   }
 
+  /** The longest time so far in which nobody's read succeeded. */
+  public long readGapMillis() {
+    return readSuccesses.longestGapMillis();
+  }
+
   /** Ends it and compares with what the primary has. */
   public Outcome finish() throws InterruptedException {
     stop = true;

@@ -86,15 +86,21 @@ abstract class PatroniContract {
         await()
             .atMost(Duration.ofSeconds(20))
             .until(() -> traffic.firstWriteAfter(promoted[0]) >= 0);
+        park(500);
+        // what comes back may upset the others: Patroni 3.0.2 that slept through a failover makes
+        // the new primary step down once more, and then there is nobody to read from
+        long readGap = traffic.readGapMillis();
         lab.heal();
         park(500);
         Traffic.Outcome outcome = traffic.finish();
 
         log.info(
-            "{}: promoted after {} ms, first write {} ms after that; {}",
+            "{}: promoted after {} ms, first write {} ms after that, longest gap of reads until then"
+                + " {} ms; {}",
             what,
             (promoted[0] - began) / 1_000_000,
             traffic.firstWriteAfter(promoted[0]),
+            readGap,
             outcome);
         if (lab.isSynchronous()) {
           assertThat(outcome.lost()).isZero();
@@ -110,7 +116,7 @@ abstract class PatroniContract {
         boolean isDirect = endpoints.endpoints().equals(lab.endpoints().endpoints());
         assertThat(traffic.firstWriteAfter(promoted[0]))
             .isLessThan(isDirect ? WRITES_AFTER_MILLIS : PROXY_MILLIS);
-        assertThat(outcome.readGapMillis()).isLessThan(isDirect ? READ_GAP_MILLIS : PROXY_MILLIS);
+        assertThat(readGap).isLessThan(isDirect ? READ_GAP_MILLIS : PROXY_MILLIS);
       }
     }
   }

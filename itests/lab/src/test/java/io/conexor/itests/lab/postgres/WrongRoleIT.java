@@ -130,8 +130,8 @@ class WrongRoleIT {
         assertThat(database.check().status()).isEqualTo(Health.Status.DEGRADED);
       } finally {
         primary.execute("alter system reset default_transaction_read_only");
+        primary.execute("select pg_reload_conf()");
       }
-      primary.execute("select pg_reload_conf()");
       awaitHealthy(database);
     }
   }
