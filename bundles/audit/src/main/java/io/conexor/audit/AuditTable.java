@@ -37,7 +37,19 @@ final class AuditTable {
   private static final Duration MAX_LAG = Duration.ofSeconds(5);
 
   /** A column: its name, its type in PostgreSQL, and its value of a record. */
-  private record Col(String name, String type, Function<AuditRecord, @Nullable Object> value) {}
+  private record Col(String name, String type, Function<AuditRecord, @Nullable Object> value) {
+
+    /** The driver sends arrays of these classes in binary; of others it makes text. */
+    @Nullable Object[] array(int length) {
+      return switch (type) {
+        case "text" -> new String[length];
+        case "int4" -> new Integer[length];
+        case "int8" -> new Long[length];
+        case "bool" -> new Boolean[length];
+        default -> new Object[length];
+      };
+    }
+  }
 
   private static final List<Col> COLUMNS =
       List.of(
@@ -94,7 +106,7 @@ final class AuditTable {
               try (PreparedStatement insert = connection.prepareStatement(INSERT)) {
                 for (int i = 0; i < COLUMNS.size(); i++) {
                   Col column = COLUMNS.get(i);
-                  @Nullable Object[] values = new Object[records.size()];
+                  @Nullable Object[] values = column.array(records.size());
                   for (int j = 0; j < values.length; j++) {
                     values[j] = column.value().apply(records.get(j));
                   }
