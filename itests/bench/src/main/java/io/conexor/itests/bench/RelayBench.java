@@ -26,9 +26,12 @@ import java.util.stream.Stream;
  */
 public final class RelayBench {
 
-  private static final double SECONDS = Integer.getInteger("bench.seconds", 5);
-  private static final int ROUNDS = Integer.getInteger("bench.rounds", 5);
-  private static final int WARM_UP = Integer.getInteger("bench.warmup", 20);
+  private static final double SECONDS = Integer.getInteger("bench.seconds", 4);
+  private static final int ROUNDS = Integer.getInteger("bench.rounds", 3);
+
+  /** Two processors that also serve need so long until the JVMs have compiled what runs often. */
+  private static final int WARM_UP = Integer.getInteger("bench.warmup", 45);
+
   private static final List<Integer> CONCURRENCY =
       Stream.of(System.getProperty("bench.concurrency", "1,16,64").split(","))
           .map(Integer::valueOf)
@@ -36,8 +39,12 @@ public final class RelayBench {
 
   private RelayBench() {}
 
-  /** What is measured, and the processor time it has taken so far. */
-  private record Subject(String name, Load load, DoubleSupplier cpuMicros) {}
+  /**
+   * What is measured, and the processor time it has taken so far.
+   *
+   * @param warmUp in seconds; shorter where another subject warms the same processes up
+   */
+  private record Subject(String name, double warmUp, Load load, DoubleSupplier cpuMicros) {}
 
   /** Runs for some seconds. */
   private interface Load {
@@ -75,11 +82,11 @@ public final class RelayBench {
             ManagementFactory.getPlatformMXBean(OperatingSystemMXBean.class).getProcessCpuTime()
                 / 1e3;
     return Stream.of(
-            new Subject("conexor", load(conexor.tool()), relay),
-            new Subject("toolbox prepared", load(toolbox.prepared()), direct),
-            new Subject("conexor query", load(conexor.query()), relay),
-            new Subject("toolbox execute_sql", load(toolbox.executeSql()), direct),
-            new Subject("raw pgjdbc", raw::run, here))
+            new Subject("conexor", WARM_UP, load(conexor.tool()), relay),
+            new Subject("toolbox prepared", WARM_UP, load(toolbox.prepared()), direct),
+            new Subject("conexor query", WARM_UP / 4.0, load(conexor.query()), relay),
+            new Subject("toolbox execute_sql", WARM_UP / 4.0, load(toolbox.executeSql()), direct),
+            new Subject("raw pgjdbc", WARM_UP / 4.0, raw::run, here))
         .filter(subject -> subject.name().matches(System.getProperty("bench.subjects", ".*")))
         .toList();
   }
@@ -90,12 +97,13 @@ public final class RelayBench {
 
   private static void measure(List<Subject> subjects, AccountsDatabase database) throws Exception {
     int total = (int) (CONCURRENCY.size() * ROUNDS * subjects.size() * SECONDS);
-    say("warming up for " + WARM_UP * subjects.size() + " s, then measuring for " + total + " s");
+    int warmUp = (int) subjects.stream().mapToDouble(Subject::warmUp).sum();
+    say("warming up for " + warmUp + " s, then measuring for " + total + " s");
     for (Subject subject : subjects) {
-      subject.load().run(16, WARM_UP / 2.0);
+      subject.load().run(16, subject.warmUp() / 2);
     }
     for (Subject subject : subjects) {
-      subject.load().run(64, WARM_UP / 2.0);
+      subject.load().run(64, subject.warmUp() / 2);
     }
     BenchReport report = new BenchReport("relay");
     System.out.printf(
