@@ -23,6 +23,11 @@ class AgentBalanceIT {
   /** What other work on the same machine may add to the slowest of a hundred, in a few seconds. */
   private static final Duration NOISE = IS_FULL ? Duration.ZERO : Duration.ofMillis(150);
 
+  /** In a few seconds chance alone makes a difference. */
+  private static final double UNEVEN = IS_FULL ? 0.1 : 0.2;
+
+  private static final Duration FIRST_ANSWER = Duration.ofSeconds(IS_FULL ? 1 : 2);
+
   /** Long enough to outweigh the two cores that everything here shares. */
   private static final String QUERY = "select pg_sleep(0.01)";
 
@@ -43,7 +48,7 @@ class AgentBalanceIT {
     log.info("equal agents: {}", burst);
     assertThat(burst.failures()).isEmpty();
     for (AgentFleet.Member each : fleet.members()) {
-      assertThat(burst.share(each.name())).as(each.name()).isCloseTo(1 / 3.0, within(0.1 / 3));
+      assertThat(burst.share(each.name())).as(each.name()).isCloseTo(1 / 3.0, within(UNEVEN / 3));
     }
   }
 
@@ -114,7 +119,7 @@ class AgentBalanceIT {
 
     log.info("first answer {} ms after the first link", took.toMillis());
     assertThat(answer.statusCode()).isEqualTo(200);
-    assertThat(took).isLessThan(Duration.ofSeconds(1));
+    assertThat(took).isLessThan(FIRST_ANSWER);
   }
 
   private static HttpResponse<String> ask() {
