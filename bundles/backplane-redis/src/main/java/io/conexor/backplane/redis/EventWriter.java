@@ -88,6 +88,15 @@ final class EventWriter {
   private final Link.Retry retry;
   private final Counters counters;
 
+  // What every append says.
+  private final List<Object> keys;
+  private final byte[] name;
+  private final byte[] bell;
+  private final byte[] topicName;
+  private final byte[] mostEvents;
+  private final byte[] mostBytes;
+  private final byte[] ringBytes;
+
   private final Deque<Pending> queue = new ArrayDeque<>();
   private final Deque<Numbered> kept = new ArrayDeque<>();
   private @Nullable Numbered inFlight;
@@ -116,12 +125,18 @@ final class EventWriter {
     this.mayAppend = mayAppend;
     this.retry = retry;
     this.counters = counters;
+    this.keys = List.of(layout.stream(topic, partition), layout.head(topic, partition));
+    this.name = bytes(node.value());
+    this.bell = bytes(layout.bell(partition));
+    this.topicName = bytes(topic.name());
+    this.mostEvents = bytes(Integer.toString(limits.maxEvents()));
+    this.mostBytes = bytes(Long.toString(limits.maxBytes()));
+    this.ringBytes = bytes(Integer.toString(limits.ringBytes()));
   }
 
   CompletableFuture<Position> publish(String key, byte[] payload) {
     CompletableFuture<Position> done = new CompletableFuture<>();
-    byte[] name = key.getBytes(UTF_8);
-    Pending event = new Pending(name, payload, done, System.nanoTime());
+    Pending event = new Pending(key.getBytes(UTF_8), payload, done, System.nanoTime());
     synchronized (this) {
       boolean fits =
           waitingBytes + event.size() <= limits.bufferBytes() && limits.quota().take(event.size());
@@ -204,19 +219,19 @@ final class EventWriter {
       Link link, Numbered batch, String how) {
     return link.eval(
         Scripts.APPEND,
-        List.of(layout.stream(topic, partition), layout.head(topic, partition)),
+        keys,
         bytes(newEpoch()),
-        bytes(node.value()),
+        name,
         bytes(Long.toString(batch.sequence())),
         bytes(Integer.toString(batch.count())),
         batch.body(),
-        bytes(Integer.toString(limits.maxEvents())),
-        bytes(Long.toString(limits.maxBytes())),
+        mostEvents,
+        mostBytes,
         bytes(how),
-        bytes(layout.bell(partition)),
+        bell,
         bytes(link.ringCommand()),
-        bytes(topic.name()),
-        bytes(Integer.toString(limits.ringBytes())));
+        topicName,
+        ringBytes);
   }
 
   private void acknowledged(Numbered batch, List<Object> answer) {

@@ -17,8 +17,9 @@ final class Scripts {
    */
   static final String APPEND =
       """
+      local call, node, body = redis.call, ARGV[2], ARGV[5]
       local seq = tonumber(ARGV[3])
-      local h = redis.call('HMGET', KEYS[2], 'e', 'o', 'l', 'b', 'c', ARGV[2])
+      local h = call('HMGET', KEYS[2], 'e', 'o', 'l', 'b', 'c', node)
       local stored = 0
       if h[6] then
         local s, e, l = string.match(h[6], '^(%d+) (%S+) (%d+)$')
@@ -30,22 +31,28 @@ final class Scripts {
       if seq > stored + 1 and how == '' then return {'M', tostring(stored)} end
       local epoch = h[1] or ARGV[1]
       if how == 'bump' then epoch = ARGV[1] end
-      local body = ARGV[5]
-      local first = tonumber(h[2] or '0') + 1
-      local last = first + tonumber(ARGV[4]) - 1
+      -- numbers become text once, not each time they are passed on
+      local before = tonumber(h[2] or '0')
+      local last = tostring(before + tonumber(ARGV[4]))
+      local first = tostring(before + 1)
       local prev = h[3] or ''
       local total = tonumber(h[4] or '0') + #body
-      local checked = tonumber(h[5] or '0')
-      local id = ARGV[2] .. ':' .. ARGV[3]
-      local oldest = last - tonumber(ARGV[6]) + 1
-      if oldest < 1 then oldest = 1 end
-      redis.call('XADD', KEYS[1], 'MINID', '=', oldest .. '-0', last .. '-0',
-          'e', epoch, 'f', first, 'p', prev, 'i', id, 't', total, 'b', body)
+      local bytes = tostring(total)
+      local checked = h[5] or '0'
+      local id = node .. ':' .. ARGV[3]
+      local oldest = before + tonumber(ARGV[4]) - tonumber(ARGV[6]) + 1
+      if oldest > 1 then
+        call('XADD', KEYS[1], 'MINID', '=', tostring(oldest), last,
+            'e', epoch, 'f', first, 'p', prev, 'i', id, 't', bytes, 'b', body)
+      else
+        call('XADD', KEYS[1], last,
+            'e', epoch, 'f', first, 'p', prev, 'i', id, 't', bytes, 'b', body)
+      end
       local most = tonumber(ARGV[7])
-      if total - checked > most / 8 then
+      if total - tonumber(checked) > most / 8 then
         local done = false
         for round = 1, 50 do
-          local entries = redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', 50)
+          local entries = call('XRANGE', KEYS[1], '-', '+', 'COUNT', 50)
           local keep
           for i = 1, #entries do
             keep = entries[i][1]
@@ -54,25 +61,25 @@ final class Scripts {
               break
             end
           end
-          redis.call('XTRIM', KEYS[1], 'MINID', '=', keep)
+          call('XTRIM', KEYS[1], 'MINID', '=', keep)
           if done or #entries < 50 then break end
         end
-        checked = total
+        checked = bytes
       end
-      redis.call('HSET', KEYS[2], 'e', epoch, 'o', last, 'l', epoch .. '/' .. id, 'b', total,
-          'c', checked, ARGV[2], ARGV[3] .. ' ' .. epoch .. ' ' .. last)
-      if stored == 0 and redis.call('HLEN', KEYS[2]) > 1000 then
-        for _, field in ipairs(redis.call('HKEYS', KEYS[2])) do
-          if #field > 1 and field ~= ARGV[2] then redis.call('HDEL', KEYS[2], field) end
+      call('HSET', KEYS[2], 'e', epoch, 'o', last, 'l', epoch .. '/' .. id, 'b', bytes,
+          'c', checked, node, ARGV[3] .. ' ' .. epoch .. ' ' .. last)
+      if stored == 0 and call('HLEN', KEYS[2]) > 1000 then
+        for _, field in ipairs(call('HKEYS', KEYS[2])) do
+          if #field > 1 and field ~= node then call('HDEL', KEYS[2], field) end
         end
       end
       local flag = '1'
       if #body > tonumber(ARGV[12]) then flag, body = '0', '' end
       -- subscribers are on the primary, so replicas need not carry what rings the bell
       redis.set_repl(redis.REPL_NONE)
-      redis.call(ARGV[10], ARGV[9], ARGV[11] .. '\\n' .. epoch .. '\\n' .. first .. '\\n' .. last
-          .. '\\n' .. prev .. '\\n' .. id .. '\\n' .. flag .. '\\n' .. body)
-      return {'A', epoch, tostring(last)}
+      call(ARGV[10], ARGV[9],
+          table.concat({ARGV[11], epoch, first, last, prev, id, flag, body}, '\\n'))
+      return {'A', epoch, last}
       """;
 
   /**
