@@ -73,7 +73,7 @@ public final class AgentProcess extends ProductProcess {
   }
 
   private AgentProcess(Builder builder) {
-    super(builder.name, Distribution.AGENT, builder.jvm, builder.settings);
+    super(builder.name, Distribution.AGENT.program(), builder.jvm, builder.settings);
   }
 
   /** An agent that dials this URL (a backend's, or a load balancer's) with this key. */

@@ -15,6 +15,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import org.jspecify.annotations.Nullable;
 
 /**
  * One backend.
@@ -28,6 +29,7 @@ import java.util.Map;
  */
 public final class Backend extends ProductProcess {
 
+  private static final String FEATURES = "runtime.features";
   private static final HttpClient CLIENT =
       HttpClient.newBuilder()
           .version(HttpClient.Version.HTTP_1_1)
@@ -39,6 +41,7 @@ public final class Backend extends ProductProcess {
     private final Map<String, String> settings = new LinkedHashMap<>();
     private String name = "backend";
     private String jvm = "-Xmx256m";
+    private @Nullable Extension extension;
 
     private Builder() {
       set("http.host", "127.0.0.1");
@@ -61,13 +64,23 @@ public final class Backend extends ProductProcess {
 
     /** Replaces the features given before. */
     public Builder features(String... names) {
-      return set("runtime.features", String.join(", ", names));
+      return set(FEATURES, String.join(", ", names));
     }
 
     /** JVM options, instead of a heap of 256 MB. */
     public Builder jvm(String options) {
       jvm = options;
       return this;
+    }
+
+    /** Adds the feature of an extension; call it after {@link #features}. */
+    public Builder with(Extension further) {
+      extension = further;
+      return set(FEATURES, settings.get(FEATURES) + ", " + further.feature());
+    }
+
+    private Path program() {
+      return extension == null ? Distribution.SERVER.program() : extension.program();
     }
 
     /** Starts it and returns when it is ready. */
@@ -86,7 +99,7 @@ public final class Backend extends ProductProcess {
   private int port;
 
   private Backend(Builder builder) {
-    super(builder.name, Distribution.SERVER, builder.jvm, builder.settings);
+    super(builder.name, builder.program(), builder.jvm, builder.settings);
     this.portFile = data().resolveSibling("port");
     put("http.port.file", portFile.toString());
   }

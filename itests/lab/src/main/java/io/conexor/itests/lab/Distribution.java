@@ -26,9 +26,13 @@ enum Distribution {
     return here;
   }
 
+  Path home() {
+    return tree().resolve(folder);
+  }
+
   /** Its start script. */
   Path program() {
-    Path home = tree().resolve(folder);
+    Path home = home();
     Path program = home.resolve("bin").resolve(home.getFileName());
     if (!Files.isExecutable(program)) {
       throw new IllegalStateException(program + " is missing; run ./conexor build");

@@ -35,6 +35,7 @@ public final class Fleet implements AutoCloseable {
     private String[] rules = {};
     private String jvm = "";
     private @Nullable UnaryOperator<String> shipped;
+    private @Nullable Extension extension;
 
     private Builder(int size, RedisLab redis) {
       this.size = size;
@@ -73,6 +74,12 @@ public final class Fleet implements AutoCloseable {
     /** JVM options for every backend, instead of a heap of 256 MB. */
     public Builder jvm(String options) {
       jvm = options;
+      return this;
+    }
+
+    /** Adds the feature of an extension to every backend. */
+    public Builder with(Extension further) {
+      extension = further;
       return this;
     }
 
@@ -118,6 +125,9 @@ public final class Fleet implements AutoCloseable {
                 "redis-" + plan.redis.mode().name().toLowerCase(java.util.Locale.ROOT));
     if (!plan.jvm.isEmpty()) {
       builder.jvm(plan.jvm);
+    }
+    if (plan.extension != null) {
+      builder.with(plan.extension);
     }
     plan.settings.forEach(each -> builder.set(each[0], each[1]));
     return builder;

@@ -52,16 +52,16 @@ public abstract sealed class ProductProcess implements AutoCloseable permits Bac
   private static final Pattern USED = Pattern.compile("(?:heap\\s.*?|, )used (\\d+)K");
 
   private final String name;
-  private final Distribution distribution;
+  private final Path program;
   private final String jvm;
   private final Map<String, String> settings;
   private final Path folder;
   private final Path log;
   private @Nullable Process process;
 
-  ProductProcess(String name, Distribution distribution, String jvm, Map<String, String> settings) {
+  ProductProcess(String name, Path program, String jvm, Map<String, String> settings) {
     this.name = name;
-    this.distribution = distribution;
+    this.program = program;
     this.jvm = jvm;
     this.settings = new LinkedHashMap<>(settings);
     try {
@@ -91,8 +91,7 @@ public abstract sealed class ProductProcess implements AutoCloseable permits Bac
       settings.forEach((key, value) -> lines.add(key + " = " + value));
       Files.write(configuration, lines);
       ProcessBuilder builder =
-          new ProcessBuilder(
-                  distribution.program().toString(), "run", "--config", configuration.toString())
+          new ProcessBuilder(program.toString(), "run", "--config", configuration.toString())
               .directory(folder.toFile())
               .redirectErrorStream(true)
               .redirectOutput(ProcessBuilder.Redirect.appendTo(log.toFile()))
@@ -121,7 +120,7 @@ public abstract sealed class ProductProcess implements AutoCloseable permits Bac
     try {
       ProcessBuilder builder =
           new ProcessBuilder(
-              distribution.program().toString(),
+              program.toString(),
               "shell",
               "--config",
               folder.resolve("conexor.properties").toString(),
