@@ -9,6 +9,7 @@ import io.conexor.api.backplane.Position;
 import io.conexor.api.backplane.Topic;
 import io.conexor.api.node.NodeId;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -30,7 +31,8 @@ import org.slf4j.LoggerFactory;
  * there: the stream goes on (the chain fits), it was trimmed (a gap), or its tail was lost by a
  * failover or it began anew (the chain does not fit). Then the stream is read again from its oldest
  * batch, and what was delivered before is recognised by writer and sequence; a gap is reported only
- * if nothing of it is recognised.
+ * if nothing of it is recognised. After a move to another installation the stream there begins with
+ * what writers have sent lately; it is a gap only if the numbers of a writer do not go on.
  *
  * <p>All state belongs to the mailbox.
  */
@@ -62,6 +64,10 @@ final class EventReader implements Subscription {
     boolean reading;
     boolean readAgain;
     final Set<String> lives = new LinkedHashSet<>();
+    // Since the move to another installation, until its stream was read from the start.
+    boolean moved;
+    // Who has not been seen since the move; what they had sent before may be missing there.
+    final Set<NodeId> unproven = new HashSet<>();
     String floorEpoch = "";
     long floor;
     // Written by the mailbox, read by writers that may have to wait for it.
@@ -133,6 +139,21 @@ final class EventReader implements Subscription {
   /** Looks at every partition: there may be something new. */
   void poll() {
     mailbox.offer(() -> partitions.forEach(this::read), 0);
+  }
+
+  /**
+   * The streams are others in a moment. Their writers append there again what they sent lately, so
+   * nothing is missing if each goes on with a number that follows the last one delivered.
+   */
+  void moves() {
+    mailbox.offer(
+        () ->
+            partitions.forEach(
+                p -> {
+                  p.moved = p.state == State.LIVE || p.state == State.REWINDING;
+                  p.unproven.addAll(p.delivered.keySet());
+                }),
+        0);
   }
 
   void poll(int partition) {
@@ -244,7 +265,9 @@ final class EventReader implements Subscription {
           return; // the stream is gone; there is nothing to go on with until it is written again
         }
         boolean known =
-            p.state == State.REWINDING && !batches.isEmpty() && knows(p, batches.get(0));
+            p.state == State.REWINDING
+                && !batches.isEmpty()
+                && (p.moved || knows(p, batches.get(0)));
         if (!known) {
           gap(
               p,
@@ -254,6 +277,7 @@ final class EventReader implements Subscription {
         }
         p.state = State.LIVE;
         p.given = null;
+        p.moved = false;
         if (batches.isEmpty()) {
           moveTo(p, headEpoch, headOffset, headId);
         }
@@ -334,6 +358,10 @@ final class EventReader implements Subscription {
   private void deliver(Partition p, Batch batch, long after) {
     boolean repeated =
         isOld(p, batch) || batch.sequence() <= p.delivered.getOrDefault(batch.writer(), 0L);
+    boolean follows = batch.sequence() <= p.delivered.getOrDefault(batch.writer(), 0L) + 1;
+    if (p.unproven.remove(batch.writer()) && !follows) {
+      gap(p, before(p, batch));
+    }
     moveTo(p, batch.epoch(), batch.last(), batch.id());
     if (repeated) {
       counters.duplicates.add(batch.last() - batch.first() + 1);

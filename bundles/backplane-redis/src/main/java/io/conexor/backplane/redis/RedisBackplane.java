@@ -305,6 +305,10 @@ public final class RedisBackplane implements Backplane, HealthCheck {
           this::later);
     }
     next.subscribe(layout.inbox(node), direct::received, direct::trouble, this::later);
+    if (before != null) {
+      // First, so that they know whatever comes from there.
+      topics.values().forEach(t -> t.readers().forEach(EventReader::moves));
+    }
     link = next;
     if (before != null) {
       subscriptionsBefore.addAndGet(before.subscriptions());
