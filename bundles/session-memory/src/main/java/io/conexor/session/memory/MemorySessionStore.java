@@ -4,8 +4,11 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 
 import io.conexor.api.ConexorException;
 import io.conexor.api.session.Session;
+import io.conexor.api.session.SessionHandover;
 import io.conexor.api.session.SessionId;
 import io.conexor.api.session.SessionStore;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
 import java.security.SecureRandom;
 import java.time.Clock;
 import java.time.Duration;
@@ -22,7 +25,12 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.locks.ReadWriteLock;
+import java.util.concurrent.locks.ReentrantReadWriteLock;
+import java.util.function.Consumer;
+import java.util.function.Function;
 import java.util.function.LongSupplier;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 import org.osgi.service.component.annotations.Activate;
 import org.osgi.service.component.annotations.Component;
@@ -31,10 +39,12 @@ import org.osgi.service.metatype.annotations.AttributeDefinition;
 import org.osgi.service.metatype.annotations.Designate;
 import org.osgi.service.metatype.annotations.ObjectClassDefinition;
 
-/** Sessions in the memory of this one backend. They end with it. */
-@Component(service = SessionStore.class, configurationPid = MemorySessionStore.PID)
+/** Sessions in the memory of this one backend. They end with it, unless they are handed over. */
+@Component(
+    service = {SessionStore.class, SessionHandover.class},
+    configurationPid = MemorySessionStore.PID)
 @Designate(ocd = MemorySessionStore.Config.class)
-public final class MemorySessionStore implements SessionStore {
+public final class MemorySessionStore implements SessionHandover {
 
   static final String PID = "io.conexor.session.memory";
   static final int MAX_ATTRIBUTES = 64;
@@ -104,6 +114,12 @@ public final class MemorySessionStore implements SessionStore {
   private final AtomicInteger created = new AtomicInteger();
   private final ScheduledExecutorService sweeper;
 
+  /** Callers share it; whoever hands over has it alone. */
+  private final ReadWriteLock handing = new ReentrantReadWriteLock();
+
+  // Guarded by handing.
+  private @Nullable SessionStore successor;
+
   @Activate
   public MemorySessionStore(Config config) {
     this(Settings.checked(config), System::nanoTime, Clock.systemUTC());
@@ -138,8 +154,88 @@ public final class MemorySessionStore implements SessionStore {
     sessions.clear();
   }
 
+  /** Here, or where the sessions have gone. */
+  private <T> T call(Function<SessionStore, T> there, Supplier<T> here) {
+    SessionStore next;
+    handing.readLock().lock();
+    try {
+      next = successor;
+      if (next == null) {
+        return here.get();
+      }
+    } finally {
+      handing.readLock().unlock();
+    }
+    return there.apply(next);
+  }
+
+  @Override
+  public int handOver(SessionStore next, Consumer<List<Held>> put) {
+    handing.writeLock().lock();
+    try {
+      List<Held> all =
+          sessions.entrySet().stream()
+              .filter(e -> !isOver(e.getValue()))
+              .sorted(Comparator.comparingLong(e -> e.getValue().order()))
+              .map(
+                  e ->
+                      new Held(
+                          session(e.getKey(), e.getValue()),
+                          Duration.ofNanos(e.getValue().timeToLive())))
+              .toList();
+      put.accept(all);
+      successor = next;
+      sessions.clear();
+      return all.size();
+    } finally {
+      handing.writeLock().unlock();
+    }
+  }
+
   @Override
   public Session create(String subject, Map<String, String> attributes, Duration timeToLive) {
+    return call(
+        next -> next.create(subject, attributes, timeToLive),
+        () -> begin(subject, attributes, timeToLive));
+  }
+
+  @Override
+  public Optional<Session> find(SessionId id) {
+    return call(next -> next.find(id), () -> look(id));
+  }
+
+  @Override
+  public Optional<Session> update(SessionId id, Map<String, String> set, List<String> remove) {
+    return call(next -> next.update(id, set, remove), () -> change(id, set, remove));
+  }
+
+  @Override
+  public Optional<Session> rotate(SessionId id) {
+    return call(next -> next.rotate(id), () -> rename(id));
+  }
+
+  @Override
+  public void remove(SessionId id) {
+    boolean unused =
+        call(
+            next -> {
+              next.remove(id);
+              return true;
+            },
+            () -> sessions.remove(id) != null);
+  }
+
+  @Override
+  public int removeAll(String subject, Optional<SessionId> except) {
+    return call(next -> next.removeAll(subject, except), () -> endAll(subject, except));
+  }
+
+  @Override
+  public List<Session> list(String subject) {
+    return call(next -> next.list(subject), () -> listed(subject));
+  }
+
+  private Session begin(String subject, Map<String, String> attributes, Duration timeToLive) {
     if (timeToLive.compareTo(SHORTEST) < 0 || timeToLive.compareTo(LONGEST) > 0) {
       throw new IllegalArgumentException("time to live " + timeToLive + " is outside 1 s..30 d");
     }
@@ -165,13 +261,12 @@ public final class MemorySessionStore implements SessionStore {
             timeToLive.toNanos(),
             nanos.getAsLong() + timeToLive.toNanos(),
             Map.copyOf(attributes));
-    SessionId id = newId();
+    SessionId id = newId(subject);
     sessions.put(id, entry);
     return session(id, entry);
   }
 
-  @Override
-  public Optional<Session> find(SessionId id) {
+  private Optional<Session> look(SessionId id) {
     Entry entry = live(id);
     if (entry == null) {
       return Optional.empty();
@@ -188,8 +283,7 @@ public final class MemorySessionStore implements SessionStore {
     return Optional.of(session(id, entry));
   }
 
-  @Override
-  public Optional<Session> update(SessionId id, Map<String, String> set, List<String> remove) {
+  private Optional<Session> change(SessionId id, Map<String, String> set, List<String> remove) {
     Entry entry =
         sessions.computeIfPresent(
             id,
@@ -206,24 +300,17 @@ public final class MemorySessionStore implements SessionStore {
     return Optional.ofNullable(entry).map(e -> session(id, e));
   }
 
-  @Override
-  public Optional<Session> rotate(SessionId id) {
+  private Optional<Session> rename(SessionId id) {
     Entry entry = sessions.remove(id);
     if (entry == null || isOver(entry)) {
       return Optional.empty();
     }
-    SessionId moved = newId();
+    SessionId moved = newId(entry.subject());
     sessions.put(moved, entry);
     return Optional.of(session(moved, entry));
   }
 
-  @Override
-  public void remove(SessionId id) {
-    sessions.remove(id);
-  }
-
-  @Override
-  public int removeAll(String subject, Optional<SessionId> except) {
+  private int endAll(String subject, Optional<SessionId> except) {
     int removed = 0;
     for (Map.Entry<SessionId, Entry> each : sessions.entrySet()) {
       if (each.getValue().subject().equals(subject)
@@ -235,8 +322,7 @@ public final class MemorySessionStore implements SessionStore {
     return removed;
   }
 
-  @Override
-  public List<Session> list(String subject) {
+  private List<Session> listed(String subject) {
     return entries(subject).stream().map(e -> session(e.getKey(), e.getValue())).toList();
   }
 
@@ -299,9 +385,20 @@ public final class MemorySessionStore implements SessionStore {
     }
   }
 
-  private SessionId newId() {
+  /** Starts as a store with hash tags wants it (docs/adr/0017), so that it can take it over. */
+  private SessionId newId(String subject) {
     byte[] bytes = new byte[24];
     random.nextBytes(bytes);
-    return new SessionId(Base64.getUrlEncoder().withoutPadding().encodeToString(bytes));
+    Base64.Encoder base64 = Base64.getUrlEncoder().withoutPadding();
+    return new SessionId(
+        base64.encodeToString(sha256(subject)).substring(0, 3) + base64.encodeToString(bytes));
+  }
+
+  private static byte[] sha256(String text) {
+    try {
+      return MessageDigest.getInstance("SHA-256").digest(text.getBytes(UTF_8));
+    } catch (NoSuchAlgorithmException e) {
+      throw new IllegalStateException("every JVM has SHA-256", e);
+    }
   }
 }

@@ -6,13 +6,17 @@ import io.conexor.api.session.SessionsUnavailableException;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Comparator;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import java.util.concurrent.locks.LockSupport;
+import java.util.function.Supplier;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -33,6 +37,9 @@ record Move(Sessions from, Sessions to, boolean left) {
 
   private static final Logger log = LoggerFactory.getLogger(Move.class);
   private static final int CARRIERS = 8;
+  private static final int LOOKS = 5;
+  private static final Duration PATIENCE = Duration.ofMinutes(3);
+  private static final Duration PAUSE = Duration.ofMillis(500);
 
   private void carry(SessionId id) {
     from.take(id)
@@ -109,30 +116,45 @@ record Move(Sessions from, Sessions to, boolean left) {
 
   /**
    * Carries every session that is left at {@code from}. To be called when no backend begins
-   * sessions there any more.
+   * sessions there any more. What Redis does not answer is asked again for some minutes: a failover
+   * of either installation only delays this.
    *
    * @return how many there were
    */
   int all() {
-    int carried = 0;
+    long end = System.nanoTime() + PATIENCE.toNanos();
+    Set<SessionId> carried = new HashSet<>();
     ExecutorService carriers =
         Executors.newFixedThreadPool(CARRIERS, task -> new Thread(task, "conexor-session-carrier"));
     try {
-      List<Future<?>> going = new ArrayList<>();
-      for (SessionId id : from.all()) {
-        going.add(carriers.submit(() -> carry(id)));
-      }
-      for (Future<?> each : going) {
-        each.get();
-        carried++;
-        if (carried % 10_000 == 0) {
-          log.info("{} of {} sessions moved", carried, going.size());
+      // Looks again until nothing is left, since a look may miss what is renamed meanwhile.
+      for (int look = 0; look < LOOKS; look++) {
+        List<SessionId> ids = patiently(from::all, end);
+        if (ids.isEmpty()) {
+          break;
         }
+        List<Future<?>> going = new ArrayList<>();
+        for (SessionId id : ids) {
+          going.add(
+              carriers.submit(
+                  () ->
+                      patiently(
+                          () -> {
+                            carry(id);
+                            return id;
+                          },
+                          end)));
+        }
+        for (Future<?> each : going) {
+          each.get();
+        }
+        carried.addAll(ids);
+        log.info("{} sessions moved", carried.size());
       }
-      return carried;
+      return carried.size();
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
-      throw new IllegalStateException("interrupted after " + carried + " sessions", e);
+      throw new IllegalStateException("interrupted after " + carried.size() + " sessions", e);
     } catch (ExecutionException e) {
       if (e.getCause() instanceof SessionsUnavailableException unavailable) {
         throw unavailable;
@@ -140,6 +162,22 @@ record Move(Sessions from, Sessions to, boolean left) {
       throw new IllegalStateException("a session cannot be moved", e);
     } finally {
       carriers.shutdownNow();
+    }
+  }
+
+  private static <T> T patiently(Supplier<T> what, long end) {
+    for (int attempt = 1; ; attempt++) {
+      try {
+        return what.get();
+      } catch (SessionsUnavailableException e) {
+        if (System.nanoTime() - end >= 0 || Thread.currentThread().isInterrupted()) {
+          throw e;
+        }
+        if (Integer.bitCount(attempt) == 1) {
+          log.info("moving sessions: {}; trying again", e.getMessage());
+        }
+        LockSupport.parkNanos(PAUSE.toNanos());
+      }
     }
   }
 }

@@ -1,16 +1,20 @@
 package io.conexor.session.redis;
 
 import io.conexor.api.session.Session;
+import io.conexor.api.session.SessionHandover;
 import io.conexor.api.session.SessionId;
 import io.conexor.api.session.SessionStore;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.function.BiFunction;
 import java.util.function.Function;
+import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 import org.osgi.framework.Bundle;
+import org.osgi.framework.FrameworkUtil;
 import org.osgi.service.component.annotations.Activate;
 import org.osgi.service.component.annotations.Component;
 import org.osgi.service.component.annotations.Reference;
@@ -30,12 +34,13 @@ import org.redisson.api.RedissonClient;
  * one server, in both topologies.
  *
  * <p>While the backend is connected to a second installation that it moves to or comes from, {@link
- * Move} answers instead.
+ * Move} answers instead. While it replaces a store of another kind it leaves everything to that
+ * one, until the migration takes over what is there.
  */
 @Component(
     service = {SessionStore.class, BiFunction.class},
     configurationPid = RedisSessionStore.PID,
-    property = "conexor.migrate=true")
+    property = "conexor.migrate:Integer=2")
 @Designate(ocd = RedisSessionStore.Config.class)
 public final class RedisSessionStore implements SessionStore, BiFunction<Bundle, Bundle, String> {
 
@@ -128,9 +133,13 @@ public final class RedisSessionStore implements SessionStore, BiFunction<Bundle,
   // Written by declarative services (the new one is bound before the old is unbound), read by all.
   private volatile Sessions.@Nullable Redis redis;
   private volatile @Nullable Move move;
+  // The store this one replaces, until it has given its sessions away.
+  private volatile @Nullable SessionHandover before;
   // Guarded by this.
   private Sessions.@Nullable Redis joining;
   private Sessions.@Nullable Redis leaving;
+  private @Nullable Predicate<Bundle> coming;
+  private boolean isActive;
 
   @Activate
   public RedisSessionStore(Config config) {
@@ -199,6 +208,46 @@ public final class RedisSessionStore implements SessionStore, BiFunction<Bundle,
     decide();
   }
 
+  /** 0..1: only one that was there first is replaced; what comes in later replaces this one. */
+  @Reference(
+      name = "before",
+      cardinality = ReferenceCardinality.OPTIONAL,
+      policy = ReferencePolicy.DYNAMIC)
+  synchronized void bindBefore(SessionHandover other) {
+    if (!isActive) {
+      before = other;
+    }
+  }
+
+  synchronized void unbindBefore(SessionHandover other) {
+    if (other.equals(before)) {
+      before = null;
+    }
+  }
+
+  /** 0..1: while a swap migrates, tells which bundles come in by it. */
+  @Reference(
+      name = "coming",
+      target = "(conexor.joining=true)",
+      cardinality = ReferenceCardinality.OPTIONAL,
+      policy = ReferencePolicy.DYNAMIC)
+  synchronized void bindComing(Predicate<Bundle> change) {
+    coming = change;
+  }
+
+  synchronized void unbindComing(Predicate<Bundle> change) {
+    coming = null;
+  }
+
+  /** All references are bound by now, and nobody has got this store yet. */
+  @Activate
+  synchronized void activate() {
+    isActive = true;
+    if (coming == null || !coming.test(FrameworkUtil.getBundle(getClass()))) {
+      before = null;
+    }
+  }
+
   private static Sessions.Redis described(RedissonClient client, Map<String, Object> properties) {
     return new Sessions.Redis(client, !"standalone".equals(properties.get("redis.mode")));
   }
@@ -241,60 +290,116 @@ public final class RedisSessionStore implements SessionStore, BiFunction<Bundle,
 
   @Override
   public Session create(String subject, Map<String, String> attributes, Duration timeToLive) {
+    SessionHandover other = before;
+    if (other != null) {
+      return other.create(subject, attributes, timeToLive);
+    }
+    Move began = move;
+    Session made =
+        began == null
+            ? sessions.create(subject, attributes, timeToLive)
+            : began.create(subject, attributes, timeToLive);
     Move now = move;
-    return now == null
-        ? sessions.create(subject, attributes, timeToLive)
-        : now.create(subject, attributes, timeToLive);
+    return isBehind(began, now)
+        ? found(made.id(), now).orElseGet(() -> sessions.create(subject, attributes, timeToLive))
+        : made;
+  }
+
+  /**
+   * Whether a call worked where this backend does not work any more. The others may be about to
+   * forget that installation, so that what began there has to be brought along first.
+   */
+  private static boolean isBehind(@Nullable Move began, @Nullable Move now) {
+    return now == null ? began != null && !began.left() : !now.equals(began) && now.left();
+  }
+
+  private Optional<Session> found(SessionId id, @Nullable Move now) {
+    return now == null ? sessions.find(id) : now.find(id);
   }
 
   @Override
   public Optional<Session> find(SessionId id) {
-    return either(s -> s.find(id), m -> m.find(id));
+    SessionHandover other = before;
+    return other != null ? other.find(id) : either(s -> s.find(id), m -> m.find(id));
   }
 
   @Override
   public Optional<Session> update(SessionId id, Map<String, String> set, List<String> remove) {
-    return either(s -> s.update(id, set, remove), m -> m.update(id, set, remove));
+    SessionHandover other = before;
+    return other != null
+        ? other.update(id, set, remove)
+        : either(s -> s.update(id, set, remove), m -> m.update(id, set, remove));
   }
 
   @Override
   public Optional<Session> rotate(SessionId id) {
-    return either(s -> s.rotate(id), m -> m.rotate(id));
+    SessionHandover other = before;
+    if (other != null) {
+      return other.rotate(id);
+    }
+    Move began = move;
+    Optional<Session> moved = either(s -> s.rotate(id), m -> m.rotate(id));
+    Move now = move;
+    return moved.isPresent() && isBehind(began, now) ? found(moved.get().id(), now) : moved;
   }
 
   /** A call that began before a move may look where the session no longer is. */
   private Optional<Session> either(
       Function<Sessions, Optional<Session>> here, Function<Move, Optional<Session>> moving) {
-    if (move == null) {
-      Optional<Session> found = here.apply(sessions);
-      if (found.isPresent() || move == null) {
-        return found;
-      }
-    }
+    Move began = move;
+    Optional<Session> found = began == null ? here.apply(sessions) : moving.apply(began);
     Move now = move;
+    if (found.isPresent() || Objects.equals(now, began)) {
+      return found;
+    }
     return now == null ? here.apply(sessions) : moving.apply(now);
   }
 
   @Override
   public void remove(SessionId id) {
-    if (move == null) {
-      sessions.remove(id);
+    SessionHandover other = before;
+    if (other != null) {
+      other.remove(id);
+      return;
     }
+    Move began = move;
+    remove(id, began);
     Move now = move;
-    if (now != null) {
-      now.remove(id);
+    if (!Objects.equals(now, began)) {
+      remove(id, now);
+    }
+  }
+
+  private void remove(SessionId id, @Nullable Move at) {
+    if (at == null) {
+      sessions.remove(id);
+    } else {
+      at.remove(id);
     }
   }
 
   @Override
   public int removeAll(String subject, Optional<SessionId> except) {
-    int ended = move == null ? sessions.removeAll(subject, except) : 0;
+    SessionHandover other = before;
+    if (other != null) {
+      return other.removeAll(subject, except);
+    }
+    Move began = move;
+    int ended = removeAll(subject, except, began);
     Move now = move;
-    return now == null ? ended : ended + now.removeAll(subject, except);
+    return Objects.equals(now, began) ? ended : ended + removeAll(subject, except, now);
+  }
+
+  private int removeAll(String subject, Optional<SessionId> except, @Nullable Move at) {
+    return at == null ? sessions.removeAll(subject, except) : at.removeAll(subject, except);
   }
 
   @Override
   public List<Session> list(String subject) {
+    SessionHandover other = before;
+    if (other != null) {
+      return other.list(subject);
+    }
     Move now = move;
     return now == null ? sessions.list(subject) : now.list(subject);
   }
@@ -302,7 +407,22 @@ public final class RedisSessionStore implements SessionStore, BiFunction<Bundle,
   /** {@code feature:swap --migrate}: brings along whatever nobody has asked for meanwhile. */
   @Override
   public String apply(Bundle from, Bundle to) {
-    return bringAlong();
+    SessionHandover other = before;
+    return other == null ? bringAlong() : takeOver(other) + " sessions from memory";
+  }
+
+  /** Takes over what another kind of store holds; the calls of people wait meanwhile. */
+  public int takeOver(SessionHandover other) {
+    return other.handOver(
+        this,
+        all -> {
+          long place = 0;
+          for (SessionHandover.Held each : all) {
+            place = Math.max(place + 1, each.session().createdAt().toEpochMilli() * 1_000);
+            sessions.put(each, place);
+          }
+          before = null;
+        });
   }
 
   /** Moves every session that still lies where this backend came from; says how many. */

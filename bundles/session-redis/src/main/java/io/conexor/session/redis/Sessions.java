@@ -7,16 +7,21 @@ import static java.util.concurrent.TimeUnit.NANOSECONDS;
 import io.conexor.api.ConexorException.Applied;
 import io.conexor.api.Deadline;
 import io.conexor.api.session.Session;
+import io.conexor.api.session.SessionHandover.Held;
 import io.conexor.api.session.SessionId;
 import io.conexor.api.session.SessionsUnavailableException;
 import io.conexor.session.redis.RedisSessionStore.Settings;
 import java.security.SecureRandom;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Base64;
+import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.ExecutionException;
@@ -289,22 +294,47 @@ final class Sessions {
   }
 
   /** Every id here, taken ones included, while others come and go. Blocks while it is read. */
-  Iterable<SessionId> all() {
+  List<SessionId> all() {
     Redis current = at.get();
     if (current == null) {
       throw new SessionsUnavailableException(Applied.NO, "no Redis is connected", null);
     }
-    List<SessionId> found = new ArrayList<>();
-    for (String pattern : List.of(keys.sessionPattern(), keys.movingPattern())) {
-      for (String key :
-          current
-              .client()
-              .getKeys()
-              .getKeys(KeysScanOptions.defaults().pattern(pattern).chunkSize(1_000))) {
-        found.add(new SessionId(key.substring(key.lastIndexOf(':') + 1)));
+    Set<SessionId> found = new LinkedHashSet<>();
+    try {
+      for (String pattern : List.of(keys.sessionPattern(), keys.movingPattern())) {
+        for (String key :
+            current
+                .client()
+                .getKeys()
+                .getKeys(KeysScanOptions.defaults().pattern(pattern).chunkSize(1_000))) {
+          found.add(new SessionId(key.substring(key.lastIndexOf(':') + 1)));
+        }
       }
+    } catch (RedisException e) {
+      throw unavailable(e, Applied.NO, "scan");
     }
-    return found;
+    return List.copyOf(found);
+  }
+
+  /** Puts down what another kind of store held, oldest first. */
+  void put(Held held, long place) {
+    Session session = held.session();
+    List<Object> put = new ArrayList<>();
+    put.add(bytes(session.id().value()));
+    put.add(bytes(Long.toString(place)));
+    put.add(bytes(Long.toString(Duration.between(Instant.now(), session.expiresAt()).toMillis())));
+    Map<String, String> fields = new LinkedHashMap<>();
+    fields.put("c", Long.toString(session.createdAt().toEpochMilli()));
+    fields.put("t", Long.toString(held.timeToLive().toMillis()));
+    fields.put("x", Long.toString(session.expiresAt().toEpochMilli()));
+    fields.put("s", session.subject());
+    session.attributes().forEach((name, value) -> fields.put("a:" + name, value));
+    fields.forEach(
+        (name, value) -> {
+          put.add(bytes(name));
+          put.add(bytes(value));
+        });
+    put(new Taken(session.id(), session.subject(), put));
   }
 
   // Calls
