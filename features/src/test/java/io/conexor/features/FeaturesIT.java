@@ -29,6 +29,7 @@ class FeaturesIT {
   @ValueSource(
       strings = {
         "server-core,embedded",
+        "server-core,embedded-postgres,redis-standalone",
         "server-core,postgres,memory",
         "server-core,postgres,redis-sentinel",
         "server-core,postgres,redis-cluster",

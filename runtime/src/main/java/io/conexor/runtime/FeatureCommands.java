@@ -43,25 +43,27 @@ public final class FeatureCommands {
 
   /** {@code feature:install NAME [--plan]}. */
   public String install(String... arguments) throws InterruptedException {
-    Words words = Words.of(arguments, 1, "feature:install NAME [--plan]");
+    Words words = Words.of(arguments, 1, 1, "feature:install NAME [--plan]");
     return change.apply(List.of(), words.names, words.options);
   }
 
   /** {@code feature:remove NAME [--plan] [--force]}. */
   public String remove(String... arguments) throws InterruptedException {
-    Words words = Words.of(arguments, 1, "feature:remove NAME [--plan] [--force]");
+    Words words = Words.of(arguments, 1, 1, "feature:remove NAME [--plan] [--force]");
     return change.apply(words.names, List.of(), words.options);
   }
 
-  /** {@code feature:swap OLD NEW [--plan] [--force] [--migrate]}. */
+  /** {@code feature:swap OLD NEW... [--plan] [--force] [--migrate]}. */
   public String swap(String... arguments) throws InterruptedException {
-    Words words = Words.of(arguments, 2, "feature:swap OLD NEW [--plan] [--force] [--migrate]");
-    return change.apply(words.names.subList(0, 1), words.names.subList(1, 2), words.options);
+    Words words =
+        Words.of(arguments, 2, 16, "feature:swap OLD NEW... [--plan] [--force] [--migrate]");
+    List<String> names = words.names;
+    return change.apply(names.subList(0, 1), names.subList(1, names.size()), words.options);
   }
 
   private record Words(List<String> names, Set<String> options) {
 
-    static Words of(String[] arguments, int count, String usage) {
+    static Words of(String[] arguments, int fewest, int most, String usage) {
       List<String> names = new ArrayList<>();
       Set<String> options = new TreeSet<>();
       for (String argument : arguments) {
@@ -71,7 +73,9 @@ public final class FeatureCommands {
           names.add(argument);
         }
       }
-      if (names.size() != count || !Set.of("--plan", "--force", "--migrate").containsAll(options)) {
+      if (names.size() < fewest
+          || names.size() > most
+          || !Set.of("--plan", "--force", "--migrate").containsAll(options)) {
         throw new IllegalArgumentException("usage: " + usage);
       }
       return new Words(names, options);

@@ -12,6 +12,9 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.function.BiFunction;
+import java.util.function.Function;
+import java.util.function.Supplier;
 import java.util.jar.JarEntry;
 import java.util.jar.JarOutputStream;
 import java.util.jar.Manifest;
@@ -201,6 +204,107 @@ class LaunchTest {
           .contains("old")
           .doesNotContain("io.conexor.x");
     }
+  }
+
+  @Test
+  void swap_whose_first_migration_fails_is_undone() throws Exception {
+    oldAndNew();
+    try (Launch launch = start("core", "before")) {
+      migration(launch, 1, () -> fail("nobody came"));
+
+      assertThatThrownBy(() -> migrate(new FeatureChange(launch))).hasMessage("nobody came");
+
+      assertThat(names(launch)).contains("old").doesNotContain("new");
+    }
+  }
+
+  @Test
+  void swap_that_has_moved_a_part_is_not_undone_and_goes_on_when_it_is_repeated() throws Exception {
+    oldAndNew();
+    try (Launch launch = start("core", "before")) {
+      AtomicBoolean answers = new AtomicBoolean();
+      migration(launch, 2, () -> answers.get() ? "the rest" : fail("no answer"));
+      migration(launch, 1, () -> "a part");
+      FeatureChange change = new FeatureChange(launch);
+
+      assertThatThrownBy(() -> migrate(change))
+          .hasMessageContaining("not finished, and not undone")
+          .hasMessageContaining("no answer");
+      assertThat(names(launch)).contains("old", "new");
+      assertThatThrownBy(() -> change.apply(List.of("before"), List.of(), java.util.Set.of()))
+          .hasMessageContaining("is not finished");
+      assertThatThrownBy(() -> migrate(change)).hasMessageContaining("not undone");
+
+      answers.set(true);
+      assertThat(migrate(change)).contains("the rest", "runtime.features = core, after");
+      assertThat(names(launch)).contains("new").doesNotContain("old");
+    }
+  }
+
+  @Test
+  void swap_that_has_moved_a_part_leaves_the_rest_behind_when_forced() throws Exception {
+    oldAndNew();
+    try (Launch launch = start("core", "before")) {
+      migration(launch, 1, () -> "a part");
+      migration(launch, 2, () -> fail("no answer"));
+      FeatureChange change = new FeatureChange(launch);
+      assertThatThrownBy(() -> migrate(change)).hasMessageContaining("not undone");
+
+      assertThat(change.apply(List.of("before"), List.of("after"), java.util.Set.of("--force")))
+          .contains("left behind");
+      assertThat(names(launch)).contains("new").doesNotContain("old");
+    }
+  }
+
+  @Test
+  void swap_waits_for_what_says_that_it_is_not_ready_and_is_undone() throws Exception {
+    oldAndNew();
+    try (Launch launch = start("core", "before")) {
+      Function<Bundle, String> readiness =
+          b -> b.getSymbolicName().equals("new") ? "nobody answers" : "";
+      launch
+          .context()
+          .registerService(
+              Function.class, readiness, FrameworkUtil.asDictionary(Map.of("conexor.ready", true)));
+
+      assertThatThrownBy(
+              () ->
+                  new FeatureChange(launch)
+                      .apply(List.of("before"), List.of("after"), java.util.Set.of()))
+          .hasMessageContaining("undone")
+          .hasMessageContaining("nobody answers");
+
+      assertThat(names(launch)).contains("old").doesNotContain("new");
+    }
+  }
+
+  private void oldAndNew() throws IOException {
+    bundle("old", "X-Comment: none", "");
+    bundle("new", "X-Comment: none", "");
+    feature("before", "t:old:1");
+    feature("after", "t:new:1");
+  }
+
+  private static void migration(Launch launch, int place, Supplier<String> moves) {
+    BiFunction<Bundle, Bundle, String> migration = (from, to) -> moves.get();
+    launch
+        .context()
+        .registerService(
+            BiFunction.class,
+            migration,
+            FrameworkUtil.asDictionary(Map.of("conexor.migrate", place)));
+  }
+
+  private static String fail(String why) {
+    throw new IllegalStateException(why);
+  }
+
+  private static String migrate(FeatureChange change) throws InterruptedException {
+    return change.apply(List.of("before"), List.of("after"), java.util.Set.of("--migrate"));
+  }
+
+  private static List<String> names(Launch launch) {
+    return Stream.of(launch.context().getBundles()).map(Bundle::getSymbolicName).toList();
   }
 
   @Test

@@ -77,8 +77,26 @@ final class Complaint {
         return line(text, refusal);
       }
     }
+    if (text.contains("NotSslRecordException") || text.contains("not an SSL/TLS record")) {
+      return "the server does not speak TLS at this port; give redis:// or its TLS port";
+    }
+    if (text.contains("No subject alternative") || text.contains("No name matching")) {
+      return "the certificate is for another host; give the address as it names it (tls.verify)";
+    }
+    if (text.contains("PKIX path") || text.contains("CertificateException")) {
+      return "the server's certificate is not trusted; put it, or its issuer's, into tls.truststore";
+    }
+    if (text.contains("SSLHandshakeException") || text.contains("SSLException")) {
+      return "TLS with the server fails: " + line(text, "SSL");
+    }
+    boolean isTls = endpoints.addresses().stream().allMatch(a -> "rediss".equals(a.getScheme()));
+    if (isTls && text.contains("TimeoutException")) {
+      return "the server does not answer in TLS; if this is not its TLS port, give that one";
+    }
+    boolean isPlain = endpoints.addresses().stream().allMatch(a -> "redis".equals(a.getScheme()));
     if (text.contains("Unable to connect") || text.contains("Connection refused")) {
-      return "no server answers at the addresses given";
+      return "no server answers at the addresses given"
+          + (isPlain ? "; if these are TLS ports, give rediss://" : "");
     }
     return String.valueOf(failure.getMessage()).lines().findFirst().orElse(failure.toString());
   }

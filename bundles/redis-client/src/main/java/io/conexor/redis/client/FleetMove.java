@@ -2,8 +2,7 @@ package io.conexor.redis.client;
 
 import io.conexor.redis.client.Roster.Stage;
 import java.time.Duration;
-import java.util.ArrayList;
-import java.util.List;
+import java.util.Map;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Predicate;
 import org.redisson.api.RedissonClient;
@@ -12,8 +11,8 @@ import org.slf4j.LoggerFactory;
 
 /**
  * Moves this backend from one installation to another together with all the others (docs/adr/0075).
- * All join first, so that everybody can look into both; then all leave. Runs on the thread of the
- * shell.
+ * All join first, so that everybody can look into both; then all leave. Until all have joined it
+ * can be called off, afterwards not. Runs on the thread of the shell.
  */
 final class FleetMove {
 
@@ -39,28 +38,67 @@ final class FleetMove {
    * @throws IllegalStateException if not every backend joined in time; then nothing has moved
    */
   String run() throws InterruptedException {
+    if (from.stage() == Stage.LEFT) {
+      return "from redis " + from.name() + " to redis " + to.name() + ", before";
+    }
     RedissonClient old = connected(from);
     RedissonClient next = connected(to);
-    from.reach(Stage.BOTH);
-    int backends;
-    try {
-      backends = awaitAll(old, stage -> stage != Stage.HERE, "swap there too, with --migrate");
-    } catch (IllegalStateException e) {
-      from.reach(Stage.HERE);
-      throw e;
-    }
     roster.clearMark(next);
-    roster.markLeft(old, to.name());
+    from.reach(Stage.BOTH);
+    int backends = together(old);
     from.becomeLeaving();
     to.becomeActive(from);
     from.reach(Stage.LEFT);
     log.info("moved from redis {} to redis {} with {} backends", from.name(), to.name(), backends);
     try {
-      awaitAll(old, stage -> stage == Stage.LEFT, "they are about to follow");
+      await(
+          old,
+          facts -> facts.backends().values().stream().allMatch(s -> s == Stage.LEFT),
+          Stage.LEFT,
+          "they are about to follow");
     } catch (IllegalStateException e) {
       log.warn("{}; going on, since they can look into both", e.getMessage());
     }
     return "from redis " + from.name() + " to redis " + to.name() + ", " + backends + " backends";
+  }
+
+  /**
+   * Waits until all have joined. The first who sees that decides for all, by the mark; whoever
+   * gives up before asks whether that has happened, since a backend alone in the old installation
+   * would not find what the others carry away.
+   */
+  private int together(RedissonClient old) throws InterruptedException {
+    try {
+      return await(
+          old, facts -> !facts.leftFor().isEmpty(), Stage.HERE, "swap there too, with --migrate");
+    } catch (IllegalStateException e) {
+      if (isDecided(old, e)) {
+        return await(old, facts -> true, Stage.HERE, "the others have moved");
+      }
+      from.reach(Stage.HERE);
+      throw e;
+    } catch (InterruptedException e) {
+      if (!isDecided(old, new IllegalStateException("interrupted", e))) {
+        from.reach(Stage.HERE);
+      }
+      throw e;
+    }
+  }
+
+  private boolean isDecided(RedissonClient old, IllegalStateException why)
+      throws InterruptedException {
+    long end = System.nanoTime() + CONNECTS.toNanos();
+    while (true) {
+      try {
+        return !roster.withdraw(old);
+      } catch (IllegalStateException silent) {
+        if (System.nanoTime() - end >= 0) {
+          why.addSuppressed(silent);
+          return false;
+        }
+        TimeUnit.MILLISECONDS.sleep(PAUSE_MILLIS);
+      }
+    }
   }
 
   /** What has just come in connects in the background. */
@@ -79,33 +117,34 @@ final class FleetMove {
     }
   }
 
-  private int awaitAll(RedissonClient at, Predicate<Stage> isThere, String hint)
+  /**
+   * @param late the stage of those that are waited for, or any but {@link Stage#LEFT} when that is
+   *     what is waited for
+   * @return how many backends there are
+   */
+  private int await(RedissonClient at, Predicate<Roster.Facts> isThere, Stage late, String hint)
       throws InterruptedException {
     long start = System.nanoTime();
     long reported = start;
     while (true) {
-      List<String> missing = new ArrayList<>();
-      int count = 0;
-      String trouble = "";
+      String waiting;
       try {
-        Roster.Facts facts = roster.beat(at, from.stage());
-        count = facts.backends().size();
-        facts
-            .backends()
-            .forEach(
-                (node, stage) -> {
-                  if (!isThere.test(stage)) {
-                    missing.add(node);
-                  }
-                });
+        Roster.Facts facts = roster.beat(at, from.stage(), to.name());
+        if (isThere.test(facts)) {
+          return facts.backends().size();
+        }
+        waiting =
+            "waiting for the backends "
+                + facts.backends().entrySet().stream()
+                    .filter(e -> late == Stage.LEFT ? e.getValue() != late : e.getValue() == late)
+                    .map(Map.Entry::getKey)
+                    .toList()
+                + ": "
+                + hint;
       } catch (IllegalStateException e) {
-        trouble = e.getMessage() + "; ";
-      }
-      if (missing.isEmpty() && trouble.isEmpty()) {
-        return count;
+        waiting = e.getMessage();
       }
       long now = System.nanoTime();
-      String waiting = trouble + "waiting for the backends " + missing + ": " + hint;
       if (now - start > limit.toNanos()) {
         throw new IllegalStateException("gave up after " + limit + " " + waiting);
       }

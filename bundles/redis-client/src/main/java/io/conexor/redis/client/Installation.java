@@ -34,7 +34,8 @@ final class Installation {
   private @Nullable RedissonClient client;
   private @Nullable ServiceRegistration<RedissonClient> registration;
 
-  Installation(RedisEndpoints endpoints, Bundle owner, Map<String, Object> described) {
+  Installation(
+      RedisEndpoints endpoints, Bundle owner, Map<String, Object> described, boolean joins) {
     this.owner = owner;
     String mode = endpoints.mode().name().toLowerCase(Locale.ROOT);
     String addresses =
@@ -43,7 +44,7 @@ final class Installation {
     properties.put("redis.mode", mode);
     properties.put("redis.addresses", addresses);
     properties.put(Constants.SERVICE_RANKING, described.getOrDefault(Constants.SERVICE_RANKING, 0));
-    if (String.valueOf(described.get(JOINING)).equals("true")) {
+    if (joins) {
       properties.put(JOINING, true);
     }
   }

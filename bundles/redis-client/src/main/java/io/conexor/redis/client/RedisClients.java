@@ -9,10 +9,16 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.BiFunction;
+import java.util.function.Function;
+import java.util.function.Predicate;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 import org.osgi.framework.Bundle;
 import org.osgi.framework.BundleContext;
+import org.osgi.framework.FrameworkUtil;
+import org.osgi.framework.InvalidSyntaxException;
 import org.osgi.framework.ServiceReference;
+import org.osgi.framework.ServiceRegistration;
 import org.osgi.service.component.annotations.Activate;
 import org.osgi.service.component.annotations.Component;
 import org.osgi.service.component.annotations.Deactivate;
@@ -33,7 +39,7 @@ import org.redisson.api.RedissonClient;
     service = {HealthCheck.class, BiFunction.class},
     configurationPid = RedisClients.PID,
     // Moves the installation before anybody moves what is in it.
-    property = {"conexor.migrate=true", "service.ranking:Integer=100"},
+    property = "conexor.migrate:Integer=1",
     immediate = true) // an entry point: nobody calls it, it registers what it connects
 @Designate(ocd = RedisClients.Config.class)
 public final class RedisClients implements HealthCheck, BiFunction<Bundle, Bundle, String> {
@@ -112,6 +118,7 @@ public final class RedisClients implements HealthCheck, BiFunction<Bundle, Bundl
   private final ClientSettings settings;
   private final Duration moveTimeout;
   private final Roster roster;
+  private final ServiceRegistration<?> ready;
   private final Map<RedisEndpoints, Used> used = new ConcurrentHashMap<>();
 
   @Activate
@@ -121,6 +128,11 @@ public final class RedisClients implements HealthCheck, BiFunction<Bundle, Bundl
     this.moveTimeout =
         ClientSettings.millis("move.timeout.ms", config.move_timeout_ms(), 1_000, 3_600_000);
     this.roster = new Roster(node.id().value());
+    // A class cannot be both kinds of function, so this one is not a component.
+    Function<Bundle, String> readiness = this::awaited;
+    this.ready =
+        context.registerService(
+            Function.class, readiness, FrameworkUtil.asDictionary(Map.of("conexor.ready", true)));
   }
 
   @Reference(
@@ -131,7 +143,9 @@ public final class RedisClients implements HealthCheck, BiFunction<Bundle, Bundl
       RedisEndpoints endpoints,
       ServiceReference<RedisEndpoints> reference,
       Map<String, Object> properties) {
-    Installation installation = new Installation(endpoints, reference.getBundle(), properties);
+    Installation installation =
+        new Installation(
+            endpoints, reference.getBundle(), properties, isToBeMovedTo(reference.getBundle()));
     used.put(
         endpoints,
         new Used(
@@ -141,6 +155,29 @@ public final class RedisClients implements HealthCheck, BiFunction<Bundle, Bundl
                 client -> installation.offer(context, client),
                 client -> beat(installation, client)),
             installation));
+  }
+
+  /** Whether it comes in by a swap that migrates, while this component was here before. */
+  @SuppressWarnings("unchecked") // services are found by class, which has no type arguments
+  private boolean isToBeMovedTo(Bundle owner) {
+    try {
+      for (ServiceReference<?> found :
+          context.getServiceReferences(Predicate.class, "(conexor.joining=true)")) {
+        Object comesIn = context.getService(found);
+        boolean isMove =
+            comesIn instanceof Predicate<?> predicate
+                && ((Predicate<Bundle>) predicate).test(owner)
+                && !((Predicate<Bundle>) predicate).test(context.getBundle());
+        // Else the framework would remember the service, and with it the bundles it speaks of.
+        context.ungetService(found);
+        if (isMove) {
+          return true;
+        }
+      }
+      return false;
+    } catch (InvalidSyntaxException e) {
+      throw new IllegalStateException(e);
+    }
   }
 
   void unbindEndpoints(RedisEndpoints endpoints) {
@@ -186,6 +223,14 @@ public final class RedisClients implements HealthCheck, BiFunction<Bundle, Bundl
     }
   }
 
+  /** What keeps the installation of a bundle from being used, or empty. */
+  private String awaited(Bundle added) {
+    return used.values().stream()
+        .filter(u -> u.installation().isOf(added) && u.installation().client() == null)
+        .map(u -> "redis " + u.installation().name() + ": " + u.connection().health().reason())
+        .collect(Collectors.joining("; "));
+  }
+
   private @Nullable Installation of(Bundle bundle) {
     return used.values().stream()
         .map(Used::installation)
@@ -196,6 +241,7 @@ public final class RedisClients implements HealthCheck, BiFunction<Bundle, Bundl
 
   @Deactivate
   public void close() {
+    ready.unregister();
     used.values().forEach(each -> each.connection().close(Duration.ZERO));
     used.clear();
   }

@@ -49,18 +49,31 @@ final class Roster {
       local now = t[1] * 1000 + math.floor(t[2] / 1000)
       redis.call('HSET', KEYS[1], ARGV[1], string.format('%.0f', now) .. ':' .. ARGV[2])
       redis.call('PEXPIRE', KEYS[1], ARGV[4])
-      local answer = {redis.call('GET', KEYS[2]) or ''}
+      local answer = {''}
+      local here = 0
       local all = redis.call('HGETALL', KEYS[1])
       for i = 1, #all, 2 do
         local at, stage = string.match(all[i + 1], '^(%d+):(%a+)$')
         if at and now - tonumber(at) <= tonumber(ARGV[3]) then
           answer[#answer + 1] = all[i]
           answer[#answer + 1] = stage
+          if stage == 'HERE' then here = here + 1 end
         else
           redis.call('HDEL', KEYS[1], all[i])
         end
       end
+      if ARGV[5] ~= '' and ARGV[2] == 'BOTH' and here == 0 then
+        redis.call('SET', KEYS[2], ARGV[5], 'NX', 'PX', ARGV[4])
+      end
+      answer[1] = redis.call('GET', KEYS[2]) or ''
       return answer
+      """;
+
+  private static final String WITHDRAW =
+      """
+      if redis.call('EXISTS', KEYS[2]) == 1 then return 0 end
+      redis.call('HDEL', KEYS[1], ARGV[1])
+      return 1
       """;
 
   private final String node;
@@ -71,6 +84,15 @@ final class Roster {
 
   /** Says that this backend lives, and how far it is, and learns the same of the others. */
   Facts beat(RedissonClient at, Stage stage) {
+    return beat(at, stage, "");
+  }
+
+  /**
+   * The same; and when every live backend has joined, leaves the mark, which says that all leave.
+   *
+   * @param leavesFor where they go
+   */
+  Facts beat(RedissonClient at, Stage stage, String leavesFor) {
     List<Object> answer =
         await(
             at.getScript(StringCodec.INSTANCE)
@@ -82,7 +104,8 @@ final class Roster {
                     node,
                     stage.name(),
                     Long.toString(LIVE.toMillis()),
-                    Long.toString(KEPT.toMillis())));
+                    Long.toString(KEPT.toMillis()),
+                    leavesFor));
     Map<String, Stage> backends = new TreeMap<>();
     for (int i = 1; i + 1 < answer.size(); i += 2) {
       backends.put(answer.get(i).toString(), Stage.valueOf(answer.get(i + 1).toString()));
@@ -90,9 +113,22 @@ final class Roster {
     return new Facts(backends, answer.get(0).toString());
   }
 
-  /** Whoever comes late shall know where the others went. */
-  void markLeft(RedissonClient at, String leftFor) {
-    await(at.getBucket(LEFT_FOR, StringCodec.INSTANCE).setAsync(leftFor, KEPT));
+  /**
+   * Takes back that this backend has joined.
+   *
+   * @return whether that was possible; not once all have joined
+   */
+  boolean withdraw(RedissonClient at) {
+    Long done =
+        await(
+            at.getScript(StringCodec.INSTANCE)
+                .evalAsync(
+                    RScript.Mode.READ_WRITE,
+                    WITHDRAW,
+                    RScript.ReturnType.LONG,
+                    List.of(BACKENDS, LEFT_FOR),
+                    node));
+    return done == 1;
   }
 
   void clearMark(RedissonClient at) {
