@@ -22,6 +22,7 @@ public final class Binaries {
           Map.entry("redis-sentinel", "redis-sentinel"),
           Map.entry("haproxy", "haproxy"),
           Map.entry("node", "nodejs"),
+          Map.entry("openssl", "openssl"),
           Map.entry("ip", "iproute2"),
           Map.entry("postgres", "postgresql-15"),
           Map.entry("patroni", "patroni python3-etcd"),

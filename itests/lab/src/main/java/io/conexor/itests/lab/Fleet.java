@@ -141,7 +141,7 @@ public final class Fleet implements AutoCloseable {
     };
   }
 
-  private static String addresses(RedisLab redis) {
+  static String addresses(RedisLab redis) {
     return redis.endpoints().addresses().stream()
         .map(URI::toString)
         .collect(Collectors.joining(", "));

@@ -14,7 +14,7 @@ final class Clicks {
   private final String name;
   private final List<String> failures = new ArrayList<>();
   private int done;
-  private long longestMillis;
+  private volatile long longestMillis;
   private volatile boolean stopping;
 
   Clicks(Login login, String name) {
@@ -67,6 +67,10 @@ final class Clicks {
 
   String last() {
     return Integer.toString(done);
+  }
+
+  long longestMillis() {
+    return longestMillis;
   }
 
   List<String> failures() {

@@ -25,8 +25,8 @@ class RedisSwapIT {
 
   private static final Logger log = LoggerFactory.getLogger(RedisSwapIT.class);
 
-  @RegisterExtension static final SharedRedis sentinel = new SharedRedis(Mode.SENTINEL);
-  @RegisterExtension static final SharedRedis cluster = new SharedRedis(Mode.CLUSTER);
+  @RegisterExtension static final SharedRedis sentinel = SharedRedis.calm(Mode.SENTINEL);
+  @RegisterExtension static final SharedRedis cluster = SharedRedis.calm(Mode.CLUSTER);
 
   @Test
   void events_are_neither_lost_nor_doubled_by_a_swap_there_and_back() {
