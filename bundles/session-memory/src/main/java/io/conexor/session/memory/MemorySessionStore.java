@@ -117,8 +117,8 @@ public final class MemorySessionStore implements SessionHandover {
   /** Callers share it; whoever hands over has it alone. */
   private final ReadWriteLock handing = new ReentrantReadWriteLock();
 
-  // Guarded by handing.
-  private @Nullable SessionStore successor;
+  // Written by whoever hands over, alone; read by all callers, who share the lock.
+  private volatile @Nullable SessionStore successor;
 
   @Activate
   public MemorySessionStore(Config config) {
