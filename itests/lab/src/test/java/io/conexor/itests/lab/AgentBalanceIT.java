@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.within;
 import java.net.http.HttpResponse;
 import java.time.Duration;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.EnabledIfSystemProperty;
 import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.api.extension.RegisterExtension;
 import org.slf4j.Logger;
@@ -13,6 +14,7 @@ import org.slf4j.LoggerFactory;
 
 /** Which agent gets the calls: three of them, real, behind three backends and the balancer. */
 @ExtendWith(LogsOfFailures.class)
+@EnabledIfSystemProperty(named = "conexor.full", matches = "true")
 class AgentBalanceIT {
 
   private static final Logger log = LoggerFactory.getLogger(AgentBalanceIT.class);

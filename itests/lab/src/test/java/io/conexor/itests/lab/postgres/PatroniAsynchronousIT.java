@@ -16,6 +16,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.EnabledIfSystemProperty;
 
 /** Two nodes that do not wait for each other: what one acknowledged, the other may lack. */
+@EnabledIfSystemProperty(named = "conexor.full", matches = "true")
 class PatroniAsynchronousIT extends PatroniContract {
 
   @Override
