@@ -12,6 +12,7 @@ import java.util.concurrent.locks.LockSupport;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.EnabledIfSystemProperty;
 import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.api.extension.RegisterExtension;
 import org.slf4j.Logger;
@@ -96,6 +97,7 @@ class FleetSessionsIT {
   }
 
   @Test
+  @EnabledIfSystemProperty(named = "conexor.full", matches = "true")
   void nobody_notices_a_swap_of_sentinel_for_cluster_and_back() throws Exception {
     Login idle = Login.of(tenant);
     idle.keep("idle", "1");
@@ -113,6 +115,7 @@ class FleetSessionsIT {
   }
 
   @Test
+  @EnabledIfSystemProperty(named = "conexor.full", matches = "true")
   void swaps_leave_no_class_loader_and_no_thread_behind() {
     // The first swaps load classes and start threads that stay for good.
     swap("redis-sentinel redis-cluster");
