@@ -25,6 +25,9 @@ final class EventLoad implements AutoCloseable {
 
   private static final int KEYS = 16;
 
+  // Sent until a reader is there to see one; any of them may arrive late, and none is counted.
+  private static final String START = "start-";
+
   private final RedisFleet fleet;
   private final Topic topic = new Topic("load." + Long.toString(System.nanoTime(), 36));
   private final List<Reader> readers = new ArrayList<>();
@@ -40,9 +43,14 @@ final class EventLoad implements AutoCloseable {
     final AtomicInteger received = new AtomicInteger();
     final AtomicInteger disordered = new AtomicInteger();
     final List<String> gaps = new CopyOnWriteArrayList<>();
+    volatile boolean started;
 
     @Override
     public void event(Event event) {
+      if (event.key().startsWith(START)) {
+        started = true;
+        return;
+      }
       received.incrementAndGet();
       int number = Integer.parseInt(new String(event.payload(), UTF_8));
       int before = last.computeIfAbsent(event.key(), k -> new AtomicInteger(-1)).getAndSet(number);
@@ -71,20 +79,11 @@ final class EventLoad implements AutoCloseable {
 
   void start() {
     for (int i = 0; i < fleet.backends().size(); i++) {
-      int reader = i;
-      String key = "start-" + i;
-      for (int attempt = 0; readers.get(reader).received.get() < 1 && attempt < 200; attempt++) {
-        fleet.backend(i).backplane().publish(topic, key, "0".getBytes(UTF_8));
+      for (int attempt = 0; !readers.get(i).started && attempt < 200; attempt++) {
+        fleet.backend(i).backplane().publish(topic, START + i, "0".getBytes(UTF_8));
         LockSupport.parkNanos(50_000_000);
       }
     }
-    LockSupport.parkNanos(500_000_000);
-    readers.forEach(
-        r -> {
-          r.last.clear();
-          r.received.set(0);
-          r.disordered.set(0);
-        });
     publisher.start();
   }
 
