@@ -24,9 +24,12 @@ public final class Main {
       usage: %1$s COMMAND [--config FILE] [--set KEY=VALUE ...]
 
         run       run in the foreground until SIGTERM or Ctrl-C, which drain first; a second one ends at once
-        check     check the configuration and that everything needed is there, start nothing
+        check     check the configuration and that everything needed is there; an agent also tries its
+                  link, its key and each database, unless --offline is given
         stop      tell the process that uses the same data directory to drain and stop, and wait for it
         shell     open the management shell of that process; -c 'COMMAND' runs one and ends
+        install-service [--print] [--user NAME] [--config FILE]
+                  write a systemd unit for this installation, or only print it; uninstall-service removes it
         version   print the version
         help      print this
 
@@ -47,11 +50,13 @@ public final class Main {
     try {
       return switch (command) {
         case "run" -> serve(plan(arguments, environment));
-        case "check" -> check(plan(arguments, environment), out);
+        case "check" -> check(arguments, environment, out);
         case "shell" ->
             ShellClient.run(
                 arguments, remaining -> plan(remaining, environment).settings().dataDirectory());
         case "stop" -> Stop.run(plan(arguments, environment).settings(), out);
+        case "install-service" -> Service.install(arguments, program, home(environment), out);
+        case "uninstall-service" -> Service.uninstall(arguments, program, out);
         case "version", "--version" -> {
           out.println(version());
           yield 0;
@@ -77,12 +82,27 @@ public final class Main {
     return version == null ? "unknown" : version;
   }
 
+  private static Path home(Map<String, String> environment) {
+    return Path.of(
+            System.getProperty("conexor.home", environment.getOrDefault("CONEXOR_HOME", ".")))
+        .toAbsolutePath()
+        .normalize();
+  }
+
   private static Plan plan(List<String> arguments, Map<String, String> environment) {
-    String home = System.getProperty("conexor.home", environment.getOrDefault("CONEXOR_HOME", "."));
+    Asked asked = asked(arguments, environment);
+    return new Plan(asked.places(), environment, asked.set());
+  }
+
+  /** What the options of a command come down to. */
+  private record Asked(Places places, Map<String, String> set) {}
+
+  private static Asked asked(List<String> arguments, Map<String, String> environment) {
     String features = System.getProperty("conexor.features", "");
     Places places =
         Places.below(
-            Path.of(home), features.isEmpty() ? List.of() : List.of(features.split("\\s*,\\s*")));
+            home(environment),
+            features.isEmpty() ? List.of() : List.of(features.split("\\s*,\\s*")));
     @Nullable String configured = environment.get("CONEXOR_CONFIG");
     if (configured != null) {
       places = existing(places, configured);
@@ -104,7 +124,7 @@ public final class Main {
         set.put(pair[0].trim(), pair[1].trim());
       }
     }
-    return new Plan(places, environment, set);
+    return new Asked(places, set);
   }
 
   private static Places existing(Places places, String file) {
@@ -114,14 +134,21 @@ public final class Main {
     return places.withConfiguration(Path.of(file));
   }
 
-  private static int check(Plan plan, PrintStream out) {
+  private static int check(
+      List<String> arguments, Map<String, String> environment, PrintStream out) {
+    boolean isOffline = arguments.remove("--offline");
+    Asked asked = asked(arguments, environment);
+    Plan plan = new Plan(asked.places(), environment, asked.set());
     Logging.quiet();
     Launch.check(plan);
     Composition composition = plan.composition();
     out.printf(
         "ok: %d bundles of %s resolve, and the configuration is valid%n",
         composition.bundles().size(), composition.features().stream().map(Feature::name).toList());
-    return 0;
+    boolean isAgent = composition.features().stream().anyMatch(f -> f.name().equals("agent"));
+    return isAgent && !isOffline
+        ? AgentCheck.run(asked.places(), environment, asked.set(), out)
+        : 0;
   }
 
   private static int serve(Plan plan) {
