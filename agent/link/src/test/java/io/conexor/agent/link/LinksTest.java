@@ -345,33 +345,8 @@ class LinksTest {
       throws Exception {
     Path store = dir.resolve("server.p12");
     Path ca = dir.resolve("ca.pem");
-    keytool(
-        "-genkeypair",
-        "-keystore",
-        store.toString(),
-        "-storepass",
-        "secret",
-        "-alias",
-        "s",
-        "-keyalg",
-        "EC",
-        "-dname",
-        "CN=127.0.0.1",
-        "-ext",
-        "san=ip:127.0.0.1",
-        "-storetype",
-        "PKCS12");
-    keytool(
-        "-exportcert",
-        "-rfc",
-        "-keystore",
-        store.toString(),
-        "-storepass",
-        "secret",
-        "-alias",
-        "s",
-        "-file",
-        ca.toString());
+    keyPair(store, "CN=127.0.0.1");
+    certificate(store, ca);
     SslContextFactory.Server tls = new SslContextFactory.Server();
     tls.setKeyStorePath(store.toString());
     tls.setKeyStorePassword("secret");
@@ -387,6 +362,49 @@ class LinksTest {
       trusting.serve(new ScriptedHandler());
       eventually().until(() -> isUp(trusting, 1));
       assertThat(Files.readString(ca)).contains("BEGIN CERTIFICATE");
+    }
+  }
+
+  @Test
+  void a_backend_that_wants_a_client_certificate_gets_the_configured_one(@TempDir Path dir)
+      throws Exception {
+    Path store = dir.resolve("server.p12");
+    Path ca = dir.resolve("ca.pem");
+    Path own = dir.resolve("agent.p12");
+    Path known = dir.resolve("known.p12");
+    keyPair(store, "CN=127.0.0.1");
+    certificate(store, ca);
+    keyPair(own, "CN=berlin-3");
+    certificate(own, dir.resolve("agent.pem"));
+    keytool(
+        "-importcert",
+        "-noprompt",
+        "-keystore",
+        known.toString(),
+        "-storepass",
+        "secret",
+        "-alias",
+        "a",
+        "-file",
+        dir.resolve("agent.pem").toString());
+    SslContextFactory.Server tls = new SslContextFactory.Server();
+    tls.setKeyStorePath(store.toString());
+    tls.setKeyStorePassword("secret");
+    tls.setTrustStorePath(known.toString());
+    tls.setTrustStorePassword("secret");
+    tls.setNeedClientAuth(true);
+    try (ScriptedBackend strict = new ScriptedBackend(0, tls)) {
+      String url = "https://127.0.0.1:" + strict.port();
+      Links nameless = links(url, new Tls(ca.toString(), "", new Secret(""), "", new Secret("")));
+      nameless.serve(handler);
+      Links named =
+          links(
+              url,
+              new Tls(ca.toString(), "", new Secret(""), own.toString(), new Secret("secret")));
+      named.serve(new ScriptedHandler());
+
+      eventually().until(() -> isUp(named, 1));
+      assertThat(isUp(nameless, 0)).isTrue();
     }
   }
 
@@ -419,6 +437,39 @@ class LinksTest {
       eventually().until(() -> reason(wrong).contains("check proxy.user and proxy.password"));
       assertThat(proxy.tunnels()).isZero();
     }
+  }
+
+  private static void keyPair(Path store, String name) throws Exception {
+    keytool(
+        "-genkeypair",
+        "-keystore",
+        store.toString(),
+        "-storepass",
+        "secret",
+        "-alias",
+        "s",
+        "-keyalg",
+        "EC",
+        "-dname",
+        name,
+        "-ext",
+        "san=ip:127.0.0.1",
+        "-storetype",
+        "PKCS12");
+  }
+
+  private static void certificate(Path store, Path file) throws Exception {
+    keytool(
+        "-exportcert",
+        "-rfc",
+        "-keystore",
+        store.toString(),
+        "-storepass",
+        "secret",
+        "-alias",
+        "s",
+        "-file",
+        file.toString());
   }
 
   private static void keytool(String... args) throws Exception {
