@@ -28,6 +28,9 @@ final class AgentCheck {
 
   private static final Duration PATIENCE = Duration.ofSeconds(10);
 
+  /** What is wrong at first may be well after another try. */
+  private static final Duration ANOTHER_TRY = Duration.ofSeconds(3);
+
   private AgentCheck() {}
 
   /** Returns the exit code. */
@@ -57,14 +60,25 @@ final class AgentCheck {
 
   private static List<String> await(Launch launch) {
     long until = System.nanoTime() + PATIENCE.toNanos();
+    List<String> verdict = List.of();
     while (true) {
       List<String> said = said(launch.context());
       launch.missing().forEach(each -> said.add("wrong: " + each));
       if (said.stream().noneMatch(line -> line.contains("source '"))) {
         said.add("wrong: no source is served; set agent.executor.source~NAME.url and .user");
       }
-      if (said.stream().noneMatch(AgentCheck::isWrong) || System.nanoTime() - until > 0) {
-        return said;
+      long now = System.nanoTime();
+      if (said.stream().noneMatch(line -> line.startsWith("wait: "))) {
+        if (said.stream().noneMatch(AgentCheck::isWrong)) {
+          return said;
+        }
+        if (verdict.isEmpty()) {
+          until = Math.min(until, now + ANOTHER_TRY.toNanos());
+        }
+        verdict = said;
+      }
+      if (now - until > 0) {
+        return verdict.isEmpty() ? said : verdict;
       }
       LockSupport.parkNanos(100_000_000);
     }

@@ -9,6 +9,7 @@ import io.conexor.api.call.Column;
 import io.conexor.api.call.QuerySummary;
 import io.conexor.api.call.RowBatch;
 import io.conexor.api.call.RowSink;
+import io.conexor.api.catalog.AgentId;
 import io.conexor.protocol.GrowingBytes;
 import io.conexor.protocol.ProtocolException;
 import io.conexor.protocol.agent.AgentDecoder;
@@ -22,7 +23,10 @@ import java.nio.ByteBuffer;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.UUID;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionStage;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.jspecify.annotations.Nullable;
@@ -74,6 +78,9 @@ final class Call implements AgentCall {
   /** Since when it waits for a place; 0 = it does not. Set before it is queued. */
   private volatile long queuedNanos;
 
+  /** Once it was needed. Written by whoever chooses a way; all write the same. */
+  private volatile @Nullable UUID queryId;
+
   Call(Calls calls, Request request, RowSink sink) {
     this.calls = calls;
     this.request = request;
@@ -82,6 +89,15 @@ final class Call implements AgentCall {
 
   boolean isEnded() {
     return isEnded;
+  }
+
+  @Nullable UUID queryId() {
+    UUID known = queryId;
+    if (known == null) {
+      known = request.queryId();
+      queryId = known;
+    }
+    return known;
   }
 
   long waitUntilNanos() {
@@ -192,6 +208,24 @@ final class Call implements AgentCall {
         });
   }
 
+  @Override
+  public CompletionStage<Optional<AgentId>> detach(UUID queryId, Duration keep) {
+    CompletableFuture<Optional<AgentId>> answer = new CompletableFuture<>();
+    post(
+        () -> {
+          Attempt attempt = current;
+          if (isEnded || attempt == null || hedge != null || delivered > 0) {
+            answer.complete(Optional.empty());
+            return;
+          }
+          attempt.path().detach(attempt, queryId, (int) keep.toMillis());
+          forget(attempt);
+          isEnded = true;
+          answer.complete(Optional.of(attempt.route.attachment().agent()));
+        });
+    return answer;
+  }
+
   /** Whether a route must not be taken (again); called while nobody is inside, or from inside. */
   boolean excludes(Route route) {
     return hasTried(route)
@@ -279,7 +313,9 @@ final class Call implements AgentCall {
 
   /** After so long without an answer another agent is asked too; 0 = never. */
   long hedgeNanos() {
-    return request.repeatable() ? request.hedgeNanos(calls.hedgeNanos()) : 0;
+    return request.repeatable() && !request.life().isOne()
+        ? request.hedgeNanos(calls.hedgeNanos())
+        : 0;
   }
 
   /** Inside. Some rows; the bytes are valid during this call only. */
@@ -351,8 +387,11 @@ final class Call implements AgentCall {
     } else {
       attempt.route.stats().succeeded();
     }
+    boolean isElsewhere = request.life().runsNothing() && failure.code().equals("query_unknown");
     boolean isAnothersTurn =
-        failure.safeToRetry() || (request.repeatable() && failure.blame() != Blame.CALLER);
+        isElsewhere
+            || failure.safeToRetry()
+            || (request.repeatable() && failure.blame() != Blame.CALLER);
     if (delivered == 0 && isAnothersTurn) {
       if (triedAgents == null) {
         triedAgents = new ArrayList<>(2);

@@ -186,6 +186,7 @@ public final class Calls implements AgentCalls, Callable<Boolean> {
   private final Settings settings;
   private final SlotTable slots = new SlotTable(SLOTS);
   private final ConcurrentHashMap<Source.Key, Source> sources = new ConcurrentHashMap<>();
+  private final Holders holders = new Holders();
   private final Shares shares;
   private final Relay relay = new Relay(this::frame);
   private final RelayOrigin origin;
@@ -387,6 +388,10 @@ public final class Calls implements AgentCalls, Callable<Boolean> {
     return settings.hedgeAfterMillis() * 1_000_000;
   }
 
+  Holders holders() {
+    return holders;
+  }
+
   /** Asks a second agent, if one has room. */
   void hedge(Call call) {
     Source source = sources.get(new Source.Key(call.request.org(), call.request.source()));
@@ -450,6 +455,7 @@ public final class Calls implements AgentCalls, Callable<Boolean> {
       case RelayFrame.OPEN -> host.open(from, body, now());
       case RelayFrame.GRANT -> host.grant(from, body, now());
       case RelayFrame.CANCEL -> host.cancel(from, body, now());
+      case RelayFrame.DETACH -> host.detach(from, body, now());
       case RelayFrame.PING -> host.ping(from, body, now());
       case RelayFrame.PONG -> origin.pong(from, body);
       case RelayFrame.DATA -> origin.data(from, body);
@@ -512,12 +518,18 @@ public final class Calls implements AgentCalls, Callable<Boolean> {
     }
 
     @Override
+    public void held(AgentLink link, List<UUID> queries) {
+      holders.told(link, queries);
+    }
+
+    @Override
     public void idle(AgentLink link) {
       relay.flush();
     }
 
     @Override
     public void closed(AgentLink link, String reason) {
+      holders.told(link, List.of());
       slots.forEach(
           slot -> {
             if (slot instanceof Relayed relayed && relayed.link == link) {

@@ -4,6 +4,8 @@ import io.conexor.api.agent.AgentLink;
 import io.conexor.api.agent.LinkId;
 import io.conexor.api.node.NodeId;
 import io.conexor.protocol.GrowingBytes;
+import io.conexor.protocol.agent.AgentMessage;
+import java.util.UUID;
 
 /** How to reach an agent. Two are equal when they use the same link. */
 sealed interface Path {
@@ -19,6 +21,9 @@ sealed interface Path {
   void credit(Attempt attempt, int batches, int total);
 
   void cancel(Attempt attempt);
+
+  /** The agent shall go on without us, and keep the result for so long under this id. */
+  void detach(Attempt attempt, UUID queryId, int keepMillis);
 
   /** False while it had better not be taken. */
   boolean isUsable();
@@ -44,6 +49,13 @@ sealed interface Path {
     }
 
     @Override
+    public void detach(Attempt attempt, UUID queryId, int keepMillis) {
+      GrowingBytes detach =
+          Request.detach(new AgentMessage.Detach(attempt.id, queryId.toString(), keepMillis));
+      link.send(detach.array(), 0, detach.size());
+    }
+
+    @Override
     public boolean isUsable() {
       return true;
     }
@@ -65,6 +77,11 @@ sealed interface Path {
     @Override
     public void cancel(Attempt attempt) {
       origin.cancel(attempt, this);
+    }
+
+    @Override
+    public void detach(Attempt attempt, UUID queryId, int keepMillis) {
+      origin.detach(attempt, this, queryId, keepMillis);
     }
 
     @Override

@@ -6,6 +6,7 @@ import io.conexor.api.backplane.Backplane;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
+import java.util.UUID;
 
 /**
  * What backends say to each other about calls: {@code [type][length of the body][body]}, one or
@@ -34,6 +35,12 @@ final class RelayFrame {
   /** id, number of this frame, 1 = may have run, why. The call will hear nothing more. */
   static final byte LOST = 7;
 
+  /**
+   * id, query id, milliseconds. The agent shall go on and keep the result for so long; nobody
+   * listens here any more.
+   */
+  static final byte DETACH = 8;
+
   static final int HEAD = 5;
 
   /** Most bytes of an agent's message in one frame. */
@@ -59,6 +66,16 @@ final class RelayFrame {
   static byte[] grant(int id, int total) {
     byte[] frame = new byte[HEAD + 8];
     body(frame, GRANT).putInt(id).putInt(total);
+    return frame;
+  }
+
+  static byte[] detach(int id, UUID queryId, int keepMillis) {
+    byte[] frame = new byte[HEAD + 24];
+    body(frame, DETACH)
+        .putInt(id)
+        .putLong(queryId.getMostSignificantBits())
+        .putLong(queryId.getLeastSignificantBits())
+        .putInt(keepMillis);
     return frame;
   }
 

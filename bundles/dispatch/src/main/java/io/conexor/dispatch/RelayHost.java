@@ -19,6 +19,7 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutionException;
@@ -132,7 +133,10 @@ final class RelayHost {
               query.deadlineMillis(),
               query.window(),
               query.queryId(),
-              query.traceparent());
+              query.traceparent(),
+              query.life(),
+              query.keepMillis(),
+              query.asker());
     } else if (message instanceof AgentMessage.Schema schema) {
       call.granted = schema.window();
       new AgentEncoder(out)
@@ -180,6 +184,15 @@ final class RelayHost {
     }
   }
 
+  void detach(NodeId from, ByteBuffer body, long now) {
+    Guest guest = heard(from, now);
+    Relayed call = guest.calls.get(body.getInt());
+    String queryId = new UUID(body.getLong(), body.getLong()).toString();
+    if (call != null && end(guest, call) && call.request == null) {
+      send(call, Request.detach(new AgentMessage.Detach(call.id, queryId, body.getInt())));
+    }
+  }
+
   void ping(NodeId from, ByteBuffer body, long now) {
     Guest guest = heard(from, now);
     List<RelayFrame.Entry> answer = new ArrayList<>(body.remaining() / 8);
@@ -223,7 +236,7 @@ final class RelayHost {
       left -= length;
       outbox.add(
           RelayFrame.data(call.originId, sent, left > 0, bytes, offset, length),
-          applied -> abandon(call));
+          applied -> orphan(call));
       offset += length;
       // INVARIANT: a pong never counts a frame that is not in the outbox yet.
       sent++;
@@ -280,24 +293,38 @@ final class RelayHost {
             if (!guest.calls.isEmpty()) {
               log.warn("backend {} is silent; {} of its calls end", node, guest.calls.size());
             }
-            guest.calls.values().forEach(call -> abandon(guest, call));
+            guest.calls.values().forEach(call -> orphan(guest, call));
             guests.remove(node);
           }
         });
   }
 
-  private void abandon(Relayed call) {
+  private void orphan(Relayed call) {
     Guest guest = guests.get(call.from);
     if (guest != null) {
-      abandon(guest, call);
+      orphan(guest, call);
     }
+  }
+
+  /**
+   * Who asked is gone; his client may come back through another backend. An agent that knows the
+   * first message does not know the call any more when the second one comes.
+   */
+  private void orphan(Guest guest, Relayed call) {
+    if (end(guest, call) && call.request == null) {
+      send(call, Request.detach(new AgentMessage.Detach(call.id, "", 0)));
+      send(call, Request.cancel(call.id));
+    }
+  }
+
+  private static void send(Relayed call, GrowingBytes message) {
+    call.link.send(message.array(), 0, message.size());
   }
 
   /** Nobody waits for it any more. */
   private void abandon(Guest guest, Relayed call) {
     if (end(guest, call) && call.request == null) {
-      GrowingBytes cancel = Request.cancel(call.id);
-      call.link.send(cancel.array(), 0, cancel.size());
+      send(call, Request.cancel(call.id));
     }
   }
 
@@ -311,7 +338,7 @@ final class RelayHost {
     for (Guest guest : guests.values()) {
       for (Relayed call : guest.calls.values()) {
         int sent = call.sent;
-        abandon(guest, call);
+        orphan(guest, call);
         relay.send(
             call.from,
             RelayFrame.lost(call.originId, sent, Applied.UNKNOWN, "the other backend stops"));

@@ -11,6 +11,7 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.UUID;
 import java.util.concurrent.ConcurrentHashMap;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -97,6 +98,10 @@ final class RelayOrigin {
 
   void cancel(Attempt attempt, Path.Remote path) {
     relay.send(path.node(), RelayFrame.cancel(attempt.id));
+  }
+
+  void detach(Attempt attempt, Path.Remote path, UUID queryId, int keepMillis) {
+    relay.send(path.node(), RelayFrame.detach(attempt.id, queryId, keepMillis));
   }
 
   private void undelivered(Attempt attempt, NodeId node, Applied applied) {

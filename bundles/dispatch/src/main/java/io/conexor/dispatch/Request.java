@@ -2,12 +2,17 @@ package io.conexor.dispatch;
 
 import io.conexor.api.Deadline;
 import io.conexor.api.call.QueryCall;
+import io.conexor.api.call.QueryLife;
 import io.conexor.api.catalog.OrgId;
 import io.conexor.protocol.GrowingBytes;
 import io.conexor.protocol.agent.AgentEncoder;
 import io.conexor.protocol.agent.AgentMessage;
+import io.conexor.protocol.agent.AgentMessage.Life;
 import io.conexor.protocol.agent.AgentWire;
+import io.conexor.protocol.agent.QueryIds;
 import java.time.Duration;
+import java.util.UUID;
+import org.jspecify.annotations.Nullable;
 
 /** What is asked of an agent. */
 sealed interface Request {
@@ -31,6 +36,19 @@ sealed interface Request {
    * @param usual what is configured; 0 = never
    */
   long hedgeNanos(long usual);
+
+  /** What becomes of it when this backend goes. */
+  default QueryLife life() {
+    return QueryLife.OF_LINK;
+  }
+
+  /**
+   * What some agent may have already; null when that does not matter. Not cheap: asked only where
+   * some agent has something.
+   */
+  default @Nullable UUID queryId() {
+    return null;
+  }
 
   /** The framed message that starts it. */
   GrowingBytes encode(int callId, int window);
@@ -64,7 +82,7 @@ sealed interface Request {
      */
     @Override
     public boolean mayRunOn(Route route) {
-      return !call.repeatable() || route.isReadOnly();
+      return !call.repeatable() || route.isReadOnly() || call.life().runsNothing();
     }
 
     @Override
@@ -87,8 +105,43 @@ sealed interface Request {
               millis(call.deadline()),
               window,
               call.queryId().toString(),
-              call.traceparent());
+              call.traceparent(),
+              wire(call.life().kind()),
+              (int) Math.min(Integer.MAX_VALUE, call.life().keep().toMillis()),
+              call.life().asker());
       return out;
+    }
+
+    private static Life wire(QueryLife.Kind kind) {
+      return switch (kind) {
+        case LINK -> Life.LINK;
+        case REQUEST -> Life.REQUEST;
+        case ONCE -> Life.ONCE;
+        case RESULT -> Life.RESULT;
+        case STATE -> Life.STATE;
+        case DISCARD -> Life.DISCARD;
+      };
+    }
+
+    @Override
+    public QueryLife life() {
+      return call.life();
+    }
+
+    @Override
+    public @Nullable UUID queryId() {
+      return switch (call.life().kind()) {
+        case LINK -> null;
+        case REQUEST ->
+            QueryIds.ofRequest(
+                call.life().asker(),
+                call.source(),
+                call.sql(),
+                call.parameters(),
+                call.maxRows(),
+                call.maxBytes());
+        default -> call.queryId();
+      };
     }
   }
 
@@ -123,6 +176,12 @@ sealed interface Request {
   static GrowingBytes credit(int callId, int batches) {
     GrowingBytes out = message(32);
     new AgentEncoder(out).message(new AgentMessage.Credit(callId, batches));
+    return out;
+  }
+
+  static GrowingBytes detach(AgentMessage.Detach detach) {
+    GrowingBytes out = message(96);
+    new AgentEncoder(out).message(detach);
     return out;
   }
 

@@ -1,6 +1,7 @@
 package io.conexor.dispatch;
 
 import io.conexor.api.agent.Attachment;
+import io.conexor.api.catalog.AgentId;
 import io.conexor.api.catalog.OrgId;
 import java.util.List;
 import java.util.Map;
@@ -9,6 +10,7 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.atomic.AtomicInteger;
+import org.jspecify.annotations.Nullable;
 
 /** The ways to one source, and the calls that wait for one. Takes no lock. */
 final class Source {
@@ -141,7 +143,41 @@ final class Source {
     if (!calls.shares().mayRun(key.org())) {
       return new Choice.Busy();
     }
+    Route holder = holder(call);
+    if (holder != null) {
+      return new Choice.Go(holder);
+    }
     return Choice.choose(routes(), call::excludes, calls.now(), ThreadLocalRandom.current());
+  }
+
+  /** The way to the agent that has the query already, with a place taken there. */
+  private @Nullable Route holder(Call call) {
+    UUID process = calls.holders().of(call);
+    AgentId agent = call.request.life().agent();
+    if (process == null && agent == null) {
+      return null;
+    }
+    int least = Integer.MAX_VALUE;
+    if (!call.request.life().isOne()) {
+      // The same request again may as well be a new one: whoever asks the same over and over must
+      // not have it all run at one agent.
+      for (Route route : routes()) {
+        least = Math.min(least, route.stats().inFlight());
+      }
+    }
+    for (Route route : routes()) {
+      if (least != Integer.MAX_VALUE && route.stats().inFlight() > least + 1) {
+        continue;
+      }
+      boolean isHolder =
+          process == null
+              ? route.attachment().agent().equals(agent)
+              : route.attachment().process().equals(process);
+      if (isHolder && !call.excludes(route) && route.stats().tryAcquire(route.limit())) {
+        return route;
+      }
+    }
+    return null;
   }
 
   private List<Route> routes() {

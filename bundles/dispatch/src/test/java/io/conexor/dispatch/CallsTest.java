@@ -7,15 +7,20 @@ import io.conexor.api.Deadline;
 import io.conexor.api.agent.AgentLink;
 import io.conexor.api.call.AgentCall;
 import io.conexor.api.call.QueryCall;
+import io.conexor.api.call.QueryLife;
 import io.conexor.api.call.QuerySummary;
 import io.conexor.api.call.SourceSchema;
+import io.conexor.api.catalog.AgentId;
 import io.conexor.api.catalog.OrgId;
 import io.conexor.protocol.agent.AgentMessage;
+import io.conexor.protocol.agent.QueryIds;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.UUID;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -102,6 +107,96 @@ class CallsTest {
 
     assertThat(alone.events).containsExactly("failed overloaded NO");
     assertThat(helped.events).containsExactly("batch 1", "done agent-2");
+  }
+
+  @Test
+  void a_query_that_an_agent_has_already_is_asked_of_that_agent() {
+    UUID id = UUID.randomUUID();
+    for (int i = 1; i <= 3; i++) {
+      world.agent(i, (link, query) -> world.answer(link, query.callId()));
+    }
+    AgentLink holder =
+        world.agent(4, UUID.randomUUID(), (link, query) -> world.answer(link, query.callId()));
+
+    world.holds(holder, QueryIds.ofRequest("me", "sales", "select 1", List.of(), 10, 1_000));
+    List<String> told = new ArrayList<>();
+    for (int i = 0; i < 10; i++) {
+      told.add(outliving(id, QueryLife.ofRequest("me")).events.get(1));
+    }
+
+    assertThat(told).containsOnly("done agent-4");
+    world.lose(holder);
+    assertThat(outliving(id, QueryLife.ofRequest("me")).events.get(1)).isNotEqualTo("done agent-4");
+  }
+
+  @Test
+  void a_result_is_looked_for_at_each_agent_the_likeliest_first() {
+    List<String> asked = new CopyOnWriteArrayList<>();
+    for (int i = 1; i <= 3; i++) {
+      world.agent(
+          i,
+          (link, query) -> {
+            asked.add(link.attachment().agentName());
+            world.unknown(link, query.callId());
+          });
+    }
+    AgentLink likely =
+        world.agent(
+            4,
+            UUID.randomUUID(),
+            (link, query) -> {
+              asked.add(link.attachment().agentName());
+              world.unknown(link, query.callId());
+            });
+    QueryLife result =
+        new QueryLife(QueryLife.Kind.RESULT, Duration.ZERO, likely.attachment().agent());
+
+    Heard heard = outliving(UUID.randomUUID(), result);
+
+    assertThat(heard.events).containsExactly("failed query_unknown NO");
+    assertThat(asked).hasSize(4).doesNotHaveDuplicates().startsWith("agent-4");
+  }
+
+  @Test
+  void a_call_that_is_left_to_its_agent_is_not_cancelled_and_hears_nothing_more() {
+    world.agent(1, (link, query) -> {});
+    Heard heard = new Heard();
+    AgentCall call =
+        calls.start(outlivingCall(UUID.randomUUID(), QueryLife.ofRequest("me")), heard);
+
+    UUID id = UUID.randomUUID();
+    Optional<AgentId> agent = call.detach(id, Duration.ofSeconds(9)).toCompletableFuture().join();
+    call.cancel("too late");
+
+    assertThat(agent).isPresent();
+    assertThat(world.detached).containsExactly(id.toString() + " 9000");
+    assertThat(world.cancelled).hasValue(0);
+    assertThat(heard.events).isEmpty();
+    assertThat(calls.slots().used()).isZero();
+    assertThat(call.detach(id, Duration.ZERO).toCompletableFuture().join()).isEmpty();
+  }
+
+  private Heard outliving(UUID id, QueryLife life) {
+    Heard heard = new Heard();
+    calls.start(outlivingCall(id, life), heard);
+    heard.awaitEnd();
+    return heard;
+  }
+
+  private static QueryCall outlivingCall(UUID id, QueryLife life) {
+    return new QueryCall(
+        id,
+        World.ORG,
+        "sales",
+        "select 1",
+        List.of(),
+        10,
+        1_000,
+        Deadline.in(Duration.ofSeconds(5)),
+        true,
+        null,
+        null,
+        life);
   }
 
   @Test

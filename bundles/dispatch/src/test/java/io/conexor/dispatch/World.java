@@ -26,6 +26,7 @@ import java.util.Optional;
 import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
@@ -47,6 +48,7 @@ final class World implements LocalLinks {
 
   final ExecutorService threads = Executors.newFixedThreadPool(4);
   final AtomicInteger cancelled = new AtomicInteger();
+  final List<String> detached = new CopyOnWriteArrayList<>();
   private final Map<LinkId, AgentLink> links = new ConcurrentHashMap<>();
   final NodeId node;
   final ScriptedDirectory directory;
@@ -127,6 +129,8 @@ final class World implements LocalLinks {
           threads.execute(() -> script.queried(this, query));
         } else if (message instanceof AgentMessage.Cancel) {
           cancelled.incrementAndGet();
+        } else if (message instanceof AgentMessage.Detach detach) {
+          detached.add(detach.queryId() + " " + detach.keepMillis());
         } else if (message instanceof AgentMessage.Schema schema) {
           threads.execute(() -> script.described(this, schema));
         } else if (message instanceof AgentMessage.Credit credit) {
@@ -149,6 +153,14 @@ final class World implements LocalLinks {
     links.remove(link.id());
     directory.withdraw(link.id(), "test");
     listener.closed(link, "test");
+  }
+
+  void holds(AgentLink link, UUID... queries) {
+    listener.held(link, List.of(queries));
+  }
+
+  void unknown(AgentLink link, int callId) {
+    fail(link, callId, new CallError("query_unknown", "CALLER", "NO", "not here", null));
   }
 
   void batch(AgentLink link, int callId) {

@@ -53,6 +53,11 @@ final class AgentSession implements Connection.Receiver, AgentLink {
   private @Nullable Connection connection;
   private LocalLinks.@Nullable Listener introducedTo;
 
+  /** As the agent's last heartbeat said, and who was told so. */
+  private List<String> held = List.of();
+
+  private LocalLinks.@Nullable Listener heldToldTo;
+
   /** Written once, on the way to UP; read by any thread afterwards. */
   private volatile @Nullable LinkId id;
 
@@ -206,8 +211,11 @@ final class AgentSession implements Connection.Receiver, AgentLink {
       if (state != State.UP) {
         throw new ProtocolException("a hello has to come first", 0);
       }
-      introduce();
+      LocalLinks.Listener listener = introduce();
       heartbeat(heartbeat);
+      if (listener != null) {
+        held(listener, heartbeat.held());
+      }
     } else if (message instanceof AgentMessage.Hello hello) {
       hello(hello);
     } else if (message instanceof AgentMessage.Closing closing) {
@@ -289,6 +297,14 @@ final class AgentSession implements Connection.Receiver, AgentLink {
       offers.add(told == null ? offer : withState(offer, state(told.state()), told.reason()));
     }
     update(current, current.isClosing(), heartbeat.inFlight(), offers);
+  }
+
+  private void held(LocalLinks.Listener listener, List<String> now) {
+    if (!now.equals(held) || listener != heldToldTo) {
+      held = now;
+      heldToldTo = listener;
+      listener.held(this, now.stream().map(AgentSession::uuid).toList());
+    }
   }
 
   private void update(
@@ -392,7 +408,7 @@ final class AgentSession implements Connection.Receiver, AgentLink {
     try {
       return UUID.fromString(text);
     } catch (IllegalArgumentException e) {
-      throw new ProtocolException("the process id of a hello has to be a UUID", 0);
+      throw new ProtocolException("the ids of processes and queries have to be UUIDs", 0);
     }
   }
 

@@ -211,7 +211,20 @@ class LinkAndHubTest {
   private static byte[] query(int callId) {
     GrowingBytes out = new GrowingBytes(128, 10_000);
     new AgentEncoder(out)
-        .query(callId, "sales", "SELECT ?", List.of((long) callId), 1, 1_000, 1_000, 4, "q", null);
+        .query(
+            callId,
+            "sales",
+            "SELECT ?",
+            List.of((long) callId),
+            1,
+            1_000,
+            1_000,
+            4,
+            "q",
+            null,
+            AgentMessage.Life.LINK,
+            0,
+            "");
     return out.toByteArray();
   }
 

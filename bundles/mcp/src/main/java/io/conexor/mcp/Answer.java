@@ -103,14 +103,47 @@ final class Answer {
    * @param facts the same for programs
    */
   void toolError(String text, @Nullable Map<String, @Nullable Object> facts) {
-    result(
-        Json.object(
-            "content",
-            java.util.List.of(Json.object("type", "text", "text", text)),
-            "isError",
-            true,
-            "_meta",
-            facts == null ? null : Json.object("io.conexor/error", facts)));
+    result(toolErrorResult(text, facts));
+  }
+
+  static Map<String, @Nullable Object> toolErrorResult(
+      String text, @Nullable Map<String, @Nullable Object> facts) {
+    return Json.object(
+        "content",
+        java.util.List.of(Json.object("type", "text", "text", text)),
+        "isError",
+        true,
+        "_meta",
+        facts == null ? null : Json.object("io.conexor/error", facts));
+  }
+
+  /** A handle instead of a result. */
+  void task(Map<String, @Nullable Object> task) {
+    task.put("resultType", "task");
+    respond(200, Json.object("jsonrpc", "2.0", "id", id, "result", task));
+  }
+
+  /** The result of a task that is over, with what else is known about it. */
+  void structured(Map<String, @Nullable Object> task, GrowingBytes structured) {
+    GrowingBytes out = new GrowingBytes(structured.size() * 2 + 2_048, Integer.MAX_VALUE - 64);
+    out.putAscii("{\"jsonrpc\":\"2.0\",\"id\":");
+    JsonWriter.value(out, id);
+    out.putAscii(",\"result\":");
+    task.put("resultType", "complete");
+    JsonWriter.value(out, task);
+    out.truncate(out.size() - 1);
+    out.putAscii(",\"result\":{");
+    content(out, structured);
+    out.putAscii("}}}");
+    respond(200, out.array(), out.size());
+  }
+
+  private static void content(GrowingBytes out, GrowingBytes structured) {
+    out.putAscii("\"content\":[{\"type\":\"text\",\"text\":");
+    JsonWriter.text(out, structured.array(), 0, structured.size());
+    out.putAscii("}],\"structuredContent\":");
+    out.put(structured.array(), 0, structured.size());
+    out.putAscii(",\"isError\":false");
   }
 
   /** A result whose structured content has been written already; sent as it is, without a tree. */
@@ -119,11 +152,8 @@ final class Answer {
     out.putAscii("{\"jsonrpc\":\"2.0\",\"id\":");
     JsonWriter.value(out, id);
     out.putAscii(modern ? ",\"result\":{\"resultType\":\"complete\"," : ",\"result\":{");
-    out.putAscii("\"content\":[{\"type\":\"text\",\"text\":");
-    JsonWriter.text(out, structured.array(), 0, structured.size());
-    out.putAscii("}],\"structuredContent\":");
-    out.put(structured.array(), 0, structured.size());
-    out.putAscii(",\"isError\":false}}");
+    content(out, structured);
+    out.putAscii("}}");
     respond(200, out.array(), out.size());
   }
 

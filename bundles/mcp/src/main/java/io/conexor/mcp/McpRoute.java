@@ -51,13 +51,14 @@ public final class McpRoute implements HttpRoute {
   static final List<String> LEGACY = List.of("2025-11-25", "2025-06-18", "2025-03-26");
   static final List<String> VERSIONS = List.of(MODERN, "2025-11-25", "2025-06-18", "2025-03-26");
 
-  private static final String META = "io.modelcontextprotocol/";
+  static final String META = "io.modelcontextprotocol/";
   private static final int PARSE = -32700;
   private static final int INVALID_REQUEST = -32600;
   private static final int NO_METHOD = -32601;
   private static final int INVALID_PARAMS = -32602;
   private static final int INTERNAL = -32603;
   private static final int HEADER_MISMATCH = -32020;
+  private static final int MISSING_CAPABILITY = -32021;
   private static final int UNSUPPORTED_VERSION = -32022;
 
   @ObjectClassDefinition(name = "MCP endpoint", description = "Serves tools to MCP clients")
@@ -126,6 +127,33 @@ public final class McpRoute implements HttpRoute {
     long stream_interval_ms() default 5_000;
 
     @AttributeDefinition(
+        name = "Task after",
+        description =
+            "Milliseconds after which a call becomes a task, for clients that take tasks,"
+                + " 100..600000",
+        min = "100",
+        max = "600000")
+    long task_after_ms() default 2_000;
+
+    @AttributeDefinition(
+        name = "Task timeout",
+        description =
+            "Milliseconds a call may take for clients that take tasks, 100..3600000; the agent's own"
+                + " limit may be lower",
+        min = "100",
+        max = "3600000")
+    long task_timeout_ms() default 600_000;
+
+    @AttributeDefinition(
+        name = "Task time to live",
+        description =
+            "Milliseconds the result of a task is kept, 1000..3600000; the agent's own limit may be"
+                + " lower",
+        min = "1000",
+        max = "3600000")
+    long task_ttl_ms() default 600_000;
+
+    @AttributeDefinition(
         name = "Allowed origins",
         description = "Values of Origin accepted besides the server's own host")
     String[] origins_allowed() default {};
@@ -190,6 +218,9 @@ public final class McpRoute implements HttpRoute {
     range("tools.page", c.tools_page(), 1, 10_000);
     range("schema.max.age.ms", c.schema_max_age_ms(), 1_000, 604_800_000);
     range("stream.after.ms", c.stream_after_ms(), 50, 600_000);
+    range("task.after.ms", c.task_after_ms(), 100, 600_000);
+    range("task.timeout.ms", c.task_timeout_ms(), 100, 3_600_000);
+    range("task.ttl.ms", c.task_ttl_ms(), 1_000, 3_600_000);
     range("stream.interval.ms", c.stream_interval_ms(), 50, 600_000);
     return c;
   }
@@ -404,10 +435,12 @@ public final class McpRoute implements HttpRoute {
       Map<String, @Nullable Object> meta) {
     HttpExchange exchange = request.exchange();
     Object id = request.answer().id();
-    String name =
-        request.method().equals("tools/call") && request.params().get("name") instanceof String text
-            ? text
-            : null;
+    // What the header Mcp-Name has to repeat.
+    String key =
+        request.method().equals("tools/call")
+            ? "name"
+            : request.method().startsWith("tasks/") ? "taskId" : "";
+    String name = request.params().get(key) instanceof String text ? text : null;
     if (header == null || !header.equals(inBody)) {
       String text = "MCP-Protocol-Version and the version in _meta differ";
       Answer.refused(exchange, 400, id, HEADER_MISMATCH, text);
@@ -417,7 +450,7 @@ public final class McpRoute implements HttpRoute {
       Answer.refused(exchange, 400, id, HEADER_MISMATCH, "Mcp-Method and the method differ");
     } else if (name != null
         && !name.equals(exchange.header("Mcp-Name").map(McpRoute::decoded).orElse(null))) {
-      Answer.refused(exchange, 400, id, HEADER_MISMATCH, "Mcp-Name and the tool's name differ");
+      Answer.refused(exchange, 400, id, HEADER_MISMATCH, "Mcp-Name and the " + key + " differ");
     } else if (!(meta.get(META + "clientCapabilities") instanceof Map)) {
       Answer.refused(exchange, 400, id, INVALID_PARAMS, "clientCapabilities is missing in _meta");
     } else {
@@ -453,14 +486,38 @@ public final class McpRoute implements HttpRoute {
                           "supportedVersions",
                           VERSIONS,
                           "capabilities",
-                          Json.object("tools", Json.object()),
+                          Json.object(
+                              "tools",
+                              Json.object(),
+                              "extensions",
+                              Json.object(Tasks.EXTENSION, Json.object())),
                           "instructions",
                           instructions(request),
                           "_meta",
                           Json.object(META + "serverInfo", serverInfo(request)))));
       case "tools/list" -> list(request);
       case "tools/call" -> toolCalls.call(request, null);
+      case "tasks/get", "tasks/cancel", "tasks/update" -> task(request);
       default -> request.answer().error(404, NO_METHOD, "Method not found", null);
+    }
+  }
+
+  /** Spec of the extension, 2026-07-28, Error Handling. No task here ever asks for input. */
+  private void task(Request request) {
+    if (!request.takesTasks()) {
+      Map<String, @Nullable Object> needed =
+          Json.object("extensions", Json.object(Tasks.EXTENSION, Json.object()));
+      request
+          .answer()
+          .error(
+              400,
+              MISSING_CAPABILITY,
+              "Missing required client capability",
+              Json.object("requiredCapabilities", needed));
+    } else if (request.method().equals("tasks/update")) {
+      request.answer().error(400, INVALID_PARAMS, "the task does not wait for input", null);
+    } else {
+      toolCalls.task(request, request.method().equals("tasks/cancel"));
     }
   }
 

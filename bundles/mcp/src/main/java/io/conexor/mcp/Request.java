@@ -27,4 +27,13 @@ record Request(
     Object token = params.get("_meta") instanceof Map<?, ?> meta ? meta.get("progressToken") : null;
     return token instanceof String || token instanceof Long ? token : null;
   }
+
+  /** Whether the client said with this very request that it understands tasks. */
+  boolean takesTasks() {
+    return answer.modern()
+        && params.get("_meta") instanceof Map<?, ?> meta
+        && meta.get(McpRoute.META + "clientCapabilities") instanceof Map<?, ?> capabilities
+        && capabilities.get("extensions") instanceof Map<?, ?> extensions
+        && extensions.containsKey(Tasks.EXTENSION);
+  }
 }

@@ -66,6 +66,11 @@ final class ResultSink implements RowSink {
     owed = 0;
   }
 
+  /** What brings the rows; null before it is known. */
+  synchronized @Nullable AgentCall call() {
+    return call;
+  }
+
   void cancel(String reason) {
     AgentCall started;
     synchronized (this) {

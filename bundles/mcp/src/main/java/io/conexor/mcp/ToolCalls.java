@@ -16,12 +16,15 @@ import io.conexor.api.backplane.Backplane;
 import io.conexor.api.backplane.Event;
 import io.conexor.api.backplane.Position;
 import io.conexor.api.backplane.Topic;
+import io.conexor.api.call.AgentCall;
 import io.conexor.api.call.AgentCalls;
 import io.conexor.api.call.QueryCall;
+import io.conexor.api.call.QueryLife;
 import io.conexor.api.call.QuerySummary;
 import io.conexor.api.call.SourceSchema;
 import io.conexor.api.call.SourceSchema.Table;
 import io.conexor.api.node.NodeId;
+import io.conexor.mcp.Tasks.Task;
 import io.conexor.mcp.ToolDefinition.Action;
 import io.conexor.mcp.ToolDefinition.Paging;
 import io.conexor.mcp.ToolDefinition.Statement;
@@ -65,6 +68,7 @@ final class ToolCalls implements AutoCloseable {
   private final AgentDirectory directory;
   private final AgentCalls calls;
   private final Cursors cursors;
+  private final Tasks tasks;
   private final AuditTrail audit;
   private final NodeId node;
   private final Schemas schemas;
@@ -95,6 +99,7 @@ final class ToolCalls implements AutoCloseable {
     this.directory = directory;
     this.calls = calls;
     this.cursors = new Cursors(tokens);
+    this.tasks = new Tasks(tokens);
     this.audit = audit;
     this.node = node;
     this.schemas = schemas;
@@ -231,40 +236,11 @@ final class ToolCalls implements AutoCloseable {
       ToolDefinition tool,
       Map<String, @Nullable Object> given) {
     try {
-      Map<String, @Nullable Object> arguments = Arguments.checked(tool, given);
-      Action action = tool.action();
-      if (action instanceof Action.Describe describe) {
-        describe(request, describe, arguments);
+      if (tool.action() instanceof Action.Describe describe) {
+        describe(request, describe, Arguments.checked(tool, given));
         return;
       }
-      long limit = config.rows_default();
-      if (arguments.get("limit") instanceof Long wanted && tool.takes("limit")) {
-        if (wanted < 1) {
-          throw new Arguments.InvalidException("argument 'limit' is not positive");
-        }
-        limit = Math.min(wanted, config.rows_max());
-      }
-      Cursors.Page page =
-          arguments.get("cursor") instanceof String cursor && tool.takes("cursor")
-              ? cursors.page(cursor, tool, arguments)
-              : Cursors.FIRST;
-      long fetched = page.skipped() + limit;
-      String source;
-      Statement statement;
-      if (action instanceof Action.Sql sql) {
-        source = sql.source();
-        statement = sql.maker().make(arguments, fetched + 1, page.after());
-      } else {
-        source = source(((Action.Free) action).sources(), arguments);
-        Object parameters = arguments.get("parameters");
-        statement =
-            new Statement(
-                (String) Objects.requireNonNull(arguments.get("sql")),
-                parameters instanceof List<?> list ? Arguments.list("parameters", list) : List.of(),
-                Paging.SKIP,
-                List.of());
-      }
-      new Running(request, cancelKey, tool, source, statement, page, arguments).start(fetched);
+      running(request, cancelKey, tool, given, null).start();
     } catch (Arguments.InvalidException e) {
       String text = String.valueOf(e.getMessage());
       record(
@@ -280,6 +256,100 @@ final class ToolCalls implements AutoCloseable {
       request
           .answer()
           .toolError(text, facts("invalid_arguments", ConexorException.Blame.CALLER, false, null));
+    }
+  }
+
+  /** What a tool with these arguments comes down to. */
+  private Running running(
+      Request request,
+      @Nullable String cancelKey,
+      ToolDefinition tool,
+      Map<String, @Nullable Object> given,
+      @Nullable Task task) {
+    Map<String, @Nullable Object> arguments = Arguments.checked(tool, given);
+    long limit = config.rows_default();
+    if (arguments.get("limit") instanceof Long wanted && tool.takes("limit")) {
+      if (wanted < 1) {
+        throw new Arguments.InvalidException("argument 'limit' is not positive");
+      }
+      limit = Math.min(wanted, config.rows_max());
+    }
+    Cursors.Page page =
+        arguments.get("cursor") instanceof String cursor && tool.takes("cursor")
+            ? cursors.page(cursor, tool, arguments)
+            : Cursors.FIRST;
+    long fetched = page.skipped() + limit;
+    String source;
+    Statement statement;
+    if (tool.action() instanceof Action.Sql sql) {
+      source = sql.source();
+      statement = sql.maker().make(arguments, fetched + 1, page.after());
+    } else {
+      source = source(((Action.Free) tool.action()).sources(), arguments);
+      Object parameters = arguments.get("parameters");
+      statement =
+          new Statement(
+              (String) Objects.requireNonNull(arguments.get("sql")),
+              parameters instanceof List<?> list ? Arguments.list("parameters", list) : List.of(),
+              Paging.SKIP,
+              List.of());
+    }
+    return new Running(
+        request, cancelKey, tool, source, statement, page, arguments, given, fetched, task);
+  }
+
+  /** tasks/get and tasks/cancel of the extension, on whichever backend they land. */
+  void task(Request request, boolean isCancel) {
+    Task task =
+        request.params().get("taskId") instanceof String id
+            ? tasks.find(id, request.principal(), request.server())
+            : null;
+    if (task == null) {
+      noTask(request);
+      return;
+    }
+    QueryLife.Kind kind = isCancel ? QueryLife.Kind.DISCARD : QueryLife.Kind.STATE;
+    StateSink answer =
+        new StateSink(
+            state -> {
+              if (isCancel) {
+                request.answer().result(Json.object());
+              } else if (state.equals("RUNNING")) {
+                request.answer().result(task.shown("working", null));
+              } else if (state.equals("CANCELLED")) {
+                request.answer().result(task.shown("cancelled", null));
+              } else {
+                result(request, task);
+              }
+            },
+            failure -> {
+              if (failure.code().equals("query_unknown")) {
+                noTask(request);
+              } else if (isCancel) {
+                request.answer().error(503, INTERNAL, failure.text(), null);
+              } else {
+                // Its agent is away; when it is back it may still have it.
+                request.answer().result(task.shown("working", failure.text()));
+              }
+            });
+    answer.ask(calls, request.principal().org(), task.source(), task.query(), kind, task.agent());
+  }
+
+  private static void noTask(Request request) {
+    request.answer().error(400, INVALID_PARAMS, "Task not found, or its result has expired", null);
+  }
+
+  private void result(Request request, Task task) {
+    ToolDefinition tool =
+        schemas.derive(request.catalog(), request.server()).tools().get(task.tool());
+    if (tool == null || tool.action() instanceof Action.Describe) {
+      noTask(request);
+      return;
+    }
+    try {
+      running(request, null, tool, task.arguments(), task).resume();
+    } catch (Arguments.InvalidException e) {
+      noTask(request);
     }
   }
 
@@ -323,12 +393,18 @@ final class ToolCalls implements AutoCloseable {
     private final Statement statement;
     private final Cursors.Page page;
     private final Map<String, @Nullable Object> arguments;
+    private final Map<String, @Nullable Object> given;
+    private final long fetched;
+    private final @Nullable Task task;
     private final @Nullable Object progressToken;
     private final boolean repeatable;
     private final ResultSink sink;
 
     /** Used by the timer alone: when it sent something last; 0 = nothing yet. */
     private long toldAt;
+
+    /** Written by the timer: whether it was to become a task. */
+    private boolean wasLeft;
 
     Running(
         Request request,
@@ -337,7 +413,10 @@ final class ToolCalls implements AutoCloseable {
         String source,
         Statement statement,
         Cursors.Page page,
-        Map<String, @Nullable Object> arguments) {
+        Map<String, @Nullable Object> arguments,
+        Map<String, @Nullable Object> given,
+        long fetched,
+        @Nullable Task task) {
       this.request = request;
       this.cancelKey = cancelKey;
       this.tool = tool;
@@ -345,6 +424,9 @@ final class ToolCalls implements AutoCloseable {
       this.statement = statement;
       this.page = page;
       this.arguments = arguments;
+      this.given = given;
+      this.fetched = fetched;
+      this.task = task;
       this.progressToken = request.progressToken();
       // Who announces a write (docs/operations.md) does not want it repeated either.
       this.repeatable =
@@ -355,19 +437,34 @@ final class ToolCalls implements AutoCloseable {
               config.result_max_bytes() * 3 + 65_536, page.skipped(), statement.key(), this);
     }
 
-    void start(long rows) {
+    void start() {
+      long timeout = request.takesTasks() ? config.task_timeout_ms() : config.query_timeout_ms();
+      begin(null, Math.max(timeout, config.query_timeout_ms()), life());
+    }
+
+    /** Reads what the task's agent has kept. */
+    void resume() {
+      Task known = Objects.requireNonNull(task);
+      QueryLife life = new QueryLife(QueryLife.Kind.RESULT, Duration.ZERO, known.agent());
+      begin(known.query(), config.query_timeout_ms(), life);
+    }
+
+    private void begin(@Nullable UUID known, long timeoutMillis, QueryLife life) {
+      ThreadLocalRandom random = ThreadLocalRandom.current(); // tells calls apart and is no secret
       QueryCall call =
           new QueryCall(
-              queryId(),
+              known == null ? new UUID(random.nextLong(), random.nextLong()) : known,
               request.principal().org(),
               source,
               statement.sql(),
               statement.parameters(),
-              rows,
+              fetched,
               config.result_max_bytes() + page.skippedBytes(),
-              Deadline.in(Duration.ofMillis(config.query_timeout_ms())),
+              Deadline.in(Duration.ofMillis(timeoutMillis)),
               repeatable,
-              request.exchange().header("traceparent").orElse(null));
+              request.exchange().header("traceparent").orElse(null),
+              null,
+              life);
       running.add(this);
       if (cancelKey != null) {
         bySession.put(cancelKey, this);
@@ -376,10 +473,10 @@ final class ToolCalls implements AutoCloseable {
       request.exchange().onGone(() -> sink.cancel("the client has gone"));
     }
 
-    /** Tells calls apart and is no secret. */
-    private static UUID queryId() {
-      ThreadLocalRandom random = ThreadLocalRandom.current();
-      return new UUID(random.nextLong(), random.nextLong());
+    /** The same call of the same client finds what its backend left behind. */
+    private QueryLife life() {
+      return QueryLife.ofRequest(
+          "mcp " + request.principal().subject() + ' ' + request.server().id() + ' ' + tool.name());
     }
 
     /** Whether running it twice is harmless: every agent that might run it refuses changes. */
@@ -419,7 +516,12 @@ final class ToolCalls implements AutoCloseable {
           summary.agentName(),
           null);
       double elapsed = (System.nanoTime() - request.since()) / 1e6;
-      request.answer().structured(sink.finished(summary, next, elapsed));
+      GrowingBytes result = sink.finished(summary, next, elapsed);
+      if (task == null) {
+        request.answer().structured(result);
+      } else {
+        request.answer().structured(task.shown("completed", null), result);
+      }
     }
 
     /** docs/failure-semantics.md#mcp. */
@@ -451,20 +553,82 @@ final class ToolCalls implements AutoCloseable {
       } else if (mayRepeat) {
         text.append(" (it only reads: trying again is safe)");
       }
-      request
-          .answer()
-          .toolError(
-              text.toString(),
-              facts(
-                  cause.code(),
-                  cause.blame(),
-                  cause.safeToRetry() || mayRepeat,
-                  cause.retryAfter().orElse(null)));
+      Map<String, @Nullable Object> facts =
+          facts(
+              cause.code(),
+              cause.blame(),
+              cause.safeToRetry() || mayRepeat,
+              cause.retryAfter().orElse(null));
+      if (task == null) {
+        request.answer().toolError(text.toString(), facts);
+      } else if (cause.code().equals("query_unknown")) {
+        noTask(request);
+      } else {
+        Map<String, @Nullable Object> shown = task.shown("completed", null);
+        shown.put("result", Answer.toolErrorResult(text.toString(), facts));
+        request.answer().result(shown);
+      }
+    }
+
+    /** By the timer: leaves it to its agent, and gives the client a task to ask for. */
+    private void becomeTask() {
+      AgentCall call = sink.call();
+      Task left =
+          new Task(
+              UUID.randomUUID(),
+              source,
+              null,
+              tool.name(),
+              given,
+              Instant.now(),
+              config.task_ttl_ms(),
+              "");
+      if (call == null || !tasks.fits(left, request.principal(), request.server())) {
+        return;
+      }
+      var unused =
+          call.detach(left.query(), Duration.ofMillis(config.task_ttl_ms()))
+              .thenAccept(agent -> agent.ifPresent(at -> promise(left.with(at, ""))));
+    }
+
+    /** Tells the client only what is certain to be found. */
+    private void promise(Task left) {
+      StateSink answer =
+          new StateSink(
+              state -> {
+                forget();
+                record(
+                    request, tool, source, statement, AuditRecord.Outcome.OK, 0, false, null, null);
+                Task signed = tasks.signed(left, request.principal(), request.server());
+                request.answer().task(signed.shown("working", null));
+              },
+              failure -> {
+                if (repeatable) {
+                  // It had ended just before, or its agent is gone.
+                  begin(null, config.query_timeout_ms(), life());
+                } else {
+                  failed(failure);
+                }
+              });
+      answer.ask(
+          calls,
+          request.principal().org(),
+          source,
+          left.query(),
+          QueryLife.Kind.STATE,
+          left.agent());
     }
 
     /** By the timer: opens the stream, then says now and then that the work goes on. */
     void tend(long now) {
       long waited = now - request.since();
+      if (!wasLeft
+          && task == null
+          && request.takesTasks()
+          && waited >= config.task_after_ms() * 1_000_000) {
+        wasLeft = true;
+        becomeTask();
+      }
       if (waited < config.stream_after_ms() * 1_000_000
           || (toldAt != 0 && now - toldAt < config.stream_interval_ms() * 1_000_000)
           || !request.answer().mayStream()) {

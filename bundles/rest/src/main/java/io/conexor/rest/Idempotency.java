@@ -40,6 +40,9 @@ final class Idempotency {
 
   private static final int MAX_KEY = 255;
 
+  /** What became of a query is known by its agent alone, so nothing takes the place of one. */
+  private static final String QUERY = "POST /query";
+
   private final Database database;
 
   Idempotency(Database database) {
@@ -60,11 +63,7 @@ final class Idempotency {
     if (shown.isEmpty()) {
       return create.apply(UUID.randomUUID());
     }
-    String key = shown.get();
-    if (key.isBlank() || key.length() > MAX_KEY) {
-      throw Problem.raise(
-          400, "idempotency_key_invalid", "Idempotency-Key has 1 to " + MAX_KEY + " characters");
-    }
+    String key = checked(shown.get());
     byte[] request = sha256(call.operation.getBytes(UTF_8), call.exchange.body());
     String name = HexFormat.of().formatHex(derived(call, key, "name"));
     Optional<Found> found = reserve(call, name, request);
@@ -89,13 +88,43 @@ final class Idempotency {
     }
   }
 
+  private static String checked(String key) {
+    if (key.isBlank() || key.length() > MAX_KEY) {
+      throw Problem.raise(
+          400, "idempotency_key_invalid", "Idempotency-Key has 1 to " + MAX_KEY + " characters");
+    }
+    return key;
+  }
+
+  /** Whether nobody came with this key in the last day; 409 when it was for another request. */
+  boolean isFirst(Call call, String key) {
+    byte[] request = sha256(call.operation.getBytes(UTF_8), call.exchange.body());
+    String name = HexFormat.of().formatHex(derived(call, checked(key), "name"));
+    Optional<Found> found = reserve(call, name, request);
+    if (found.isPresent()
+        && (!found.get().operation().equals(call.operation)
+            || !MessageDigest.isEqual(found.get().hash(), request))) {
+      throw taken();
+    }
+    return found.isEmpty();
+  }
+
+  /** It certainly did not happen: the key may be used again. */
+  void wasNot(Call call, String key) {
+    forget(call, HexFormat.of().formatHex(derived(call, key, "name")));
+  }
+
+  private static Problem.Raised taken() {
+    return Problem.raise(
+        409,
+        "idempotency_key_taken",
+        "this Idempotency-Key was used for another request; use a new one");
+  }
+
   private static Answer again(Call call, String key, Found found, byte[] request) {
     if (!found.operation().equals(call.operation)
         || !MessageDigest.isEqual(found.hash(), request)) {
-      throw Problem.raise(
-          409,
-          "idempotency_key_taken",
-          "this Idempotency-Key was used for another request; use a new one");
+      throw taken();
     }
     byte[] body = found.body();
     if (body == null) {
@@ -127,7 +156,9 @@ final class Idempotency {
     try (PreparedStatement old =
         connection.prepareStatement(
             "DELETE FROM idempotency_keys WHERE org = ? AND (created_at < now() - interval '1 day'"
-                + " OR (key = ? AND status IS NULL AND created_at < now() - "
+                + " OR (key = ? AND operation <> '"
+                + QUERY
+                + "' AND status IS NULL AND created_at < now() - "
                 + TAKE_OVER
                 + "))")) {
       old.setObject(1, call.org().value());

@@ -14,6 +14,7 @@ import io.conexor.api.call.AgentCalls;
 import io.conexor.api.call.Column;
 import io.conexor.api.call.ColumnType;
 import io.conexor.api.call.QueryCall;
+import io.conexor.api.call.QueryLife;
 import io.conexor.api.call.QuerySummary;
 import io.conexor.api.call.RowBatch;
 import io.conexor.api.call.RowSink;
@@ -23,6 +24,7 @@ import io.conexor.api.catalog.OrgCatalog;
 import io.conexor.api.http.HttpStream;
 import io.conexor.protocol.GrowingBytes;
 import io.conexor.protocol.ProtocolException;
+import io.conexor.protocol.agent.QueryIds;
 import io.conexor.protocol.json.JsonWriter;
 import io.conexor.protocol.rows.RowJson;
 import io.conexor.protocol.rows.RowReader;
@@ -35,6 +37,9 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
 import java.util.UUID;
+import java.util.concurrent.Executor;
+import java.util.concurrent.RejectedExecutionException;
+import java.util.function.UnaryOperator;
 import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 import tools.jackson.databind.node.ObjectNode;
@@ -65,17 +70,38 @@ final class QueryOperation {
       String sql,
       List<@Nullable Object> parameters,
       long rows,
-      Deadline deadline) {}
+      Deadline deadline) {
+
+    boolean isDocument() {
+      return format == Format.DOCUMENT;
+    }
+  }
+
+  /** How a request is to be recognised when it comes again, and what becomes of it meanwhile. */
+  private record Identity(UUID id, QueryLife life) {}
 
   private final Catalog catalog;
   private final AgentDirectory directory;
   private final AgentCalls calls;
+  private final Idempotency once;
+  private final LeftQueries left;
+  private final Executor workers;
   private final Settings settings;
 
-  QueryOperation(Catalog catalog, AgentDirectory directory, AgentCalls calls, Settings settings) {
+  QueryOperation(
+      Catalog catalog,
+      AgentDirectory directory,
+      AgentCalls calls,
+      Idempotency once,
+      LeftQueries left,
+      Executor workers,
+      Settings settings) {
     this.catalog = catalog;
     this.directory = directory;
     this.calls = calls;
+    this.once = once;
+    this.left = left;
+    this.workers = workers;
     this.settings = settings;
   }
 
@@ -182,26 +208,136 @@ final class QueryOperation {
   }
 
   private void start(Call call, Asked asked) {
-    UUID id = UUID.randomUUID();
-    boolean isDocument = asked.format() == Format.DOCUMENT;
+    String key = call.exchange.header("Idempotency-Key").orElse(null);
+    if (key != null && mayWrite(call)) {
+      try {
+        workers.execute(() -> startChange(call, asked, key));
+      } catch (RejectedExecutionException full) {
+        call.problem(RestApi.busy());
+      }
+      return;
+    }
+    boolean isLeft = asked.isDocument() && LeftQueries.isWanted(call);
+    QueryLife life =
+        isLeft || (key != null && asked.isDocument())
+            ? new QueryLife(QueryLife.Kind.ONCE, settings.keep(), null)
+            : QueryLife.ofRequest("rest " + call.principal().subject());
+    UUID id = key == null ? UUID.randomUUID() : id(call, asked, key);
+    start(call, asked, new Identity(id, life), isLeft, result(call, asked));
+  }
+
+  /** The same for the same request of the same caller. */
+  private static UUID id(Call call, Asked asked, String key) {
+    return QueryIds.of(
+        "rest",
+        call.principal().subject(),
+        key,
+        asked.format().name(),
+        new String(call.exchange.body(), UTF_8));
+  }
+
+  /**
+   * A change with an Idempotency-Key runs once in the fleet: the database says whether it is the
+   * first, the agent has what became of it. On a worker.
+   */
+  private void startChange(Call call, Asked asked, String key) {
+    try {
+      UUID id = id(call, asked, key);
+      boolean isFirst = once.isFirst(call, key);
+      QueryLife life =
+          new QueryLife(
+              isFirst ? QueryLife.Kind.ONCE : QueryLife.Kind.RESULT, settings.keep(), null);
+      Result result = result(call, asked);
+      if (isFirst) {
+        result.onFailure =
+            failure -> {
+              if (failure.applied() == Applied.NO) {
+                workers.execute(() -> once.wasNot(call, key));
+              }
+              return failure;
+            };
+      } else {
+        call.exchange.withHeader("Idempotency-Replayed", "true");
+        result.onFailure = QueryOperation::repeated;
+      }
+      start(call, asked, new Identity(id, life), false, result);
+    } catch (RuntimeException e) {
+      refused(call, asked, RestApi.problem(e).problem);
+    }
+  }
+
+  /** Nobody knows any more what became of the first one; it is not run again. */
+  private static ConexorException repeated(ConexorException failure) {
+    return failure.code().equals("query_unknown")
+        ? new ConexorException(
+            Blame.DEPENDENCY,
+            Applied.UNKNOWN,
+            "outcome_unknown",
+            "a request with this Idempotency-Key was taken before, and its result is not kept any"
+                + " more; look whether it was done, and use a new key to do it again")
+        : failure;
+  }
+
+  private Result result(Call call, Asked asked) {
+    return asked.isDocument() ? new Document(call, asked) : new Stream(call, asked);
+  }
+
+  private void start(Call call, Asked asked, Identity identity, boolean isLeft, Result result) {
     QueryCall query =
         new QueryCall(
-            id,
+            identity.id(),
             call.org(),
             asked.source(),
             asked.sql(),
             asked.parameters(),
             asked.rows(),
-            isDocument ? settings.documentMaxBytes() : settings.bytesMax(),
+            asked.isDocument() ? settings.documentMaxBytes() : settings.bytesMax(),
             asked.deadline(),
             !mayWrite(call),
             call.exchange
                 .header("traceparent")
                 .filter(text -> TRACEPARENT.matcher(text).matches())
-                .orElse(null));
-    Result result = isDocument ? new Document(call, asked) : new Stream(call, asked);
-    result.began(calls.start(query, result));
+                .orElse(null),
+            null,
+            identity.life());
+    AgentCall started = calls.start(query, result);
+    if (isLeft) {
+      var unused =
+          started
+              .detach(identity.id(), settings.keep())
+              .thenAccept(
+                  agent -> {
+                    if (agent.isEmpty()) {
+                      result.began(started); // it is over, or waits for a place
+                      call.exchange.onGone(result::abandon);
+                    } else {
+                      left.promise(call, identity.id(), asked.source(), hash(asked.sql()), agent);
+                      result.audited(Outcome.OK, null, false, null);
+                    }
+                  });
+      return;
+    }
+    result.began(started);
     call.exchange.onGone(result::abandon);
+  }
+
+  /** The result of a query that was left to its agent. */
+  void result(Call call) {
+    Format format = format(call.exchange.header("Accept").orElse("*/*"));
+    left.ended(
+        call,
+        query -> {
+          Asked asked =
+              new Asked(
+                  format,
+                  query.source(),
+                  "",
+                  List.of(),
+                  settings.rowsMax(),
+                  Deadline.in(settings.timeout()));
+          QueryLife life = new QueryLife(QueryLife.Kind.RESULT, Duration.ZERO, query.agent());
+          start(call, asked, new Identity(query.id(), life), false, result(call, asked));
+        });
   }
 
   /** Who does not say so only reads, and his request may be repeated. docs/operations.md. */
@@ -241,6 +377,9 @@ final class QueryOperation {
     private @Nullable AgentCall running;
     private int owed;
     private @Nullable String abandoned;
+
+    /** Set before the first call. */
+    UnaryOperator<ConexorException> onFailure = failure -> failure;
 
     Result(Call call, Asked asked) {
       this.call = call;
@@ -425,7 +564,8 @@ final class QueryOperation {
     }
 
     @Override
-    public void failed(ConexorException cause) {
+    public void failed(ConexorException reason) {
+      ConexorException cause = onFailure.apply(reason);
       if (isBroken) {
         tooLarge();
         return;
@@ -512,7 +652,8 @@ final class QueryOperation {
     }
 
     @Override
-    public void failed(ConexorException cause) {
+    public void failed(ConexorException reason) {
+      ConexorException cause = onFailure.apply(reason);
       auditedFailure(cause);
       boolean hasBegun;
       synchronized (this) {

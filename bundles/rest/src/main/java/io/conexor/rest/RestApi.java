@@ -11,6 +11,7 @@ import io.conexor.api.access.Credential;
 import io.conexor.api.access.KeyId;
 import io.conexor.api.access.Keys;
 import io.conexor.api.access.Principal;
+import io.conexor.api.access.Tokens;
 import io.conexor.api.access.UserId;
 import io.conexor.api.access.Users;
 import io.conexor.api.agent.AgentDirectory;
@@ -108,6 +109,7 @@ public final class RestApi implements HttpRoute {
   @Activate
   public RestApi(
       @Reference(name = "access") Access access,
+      @Reference(name = "tokens") Tokens tokens,
       @Reference(name = "keys") Keys keys,
       @Reference(name = "users") Users users,
       @Reference(name = "catalog") Catalog catalog,
@@ -120,6 +122,7 @@ public final class RestApi implements HttpRoute {
       Settings.Config config) {
     this(
         access,
+        tokens,
         keys,
         users,
         catalog,
@@ -134,6 +137,7 @@ public final class RestApi implements HttpRoute {
 
   RestApi(
       Access access,
+      Tokens tokens,
       Keys keys,
       Users users,
       Catalog catalog,
@@ -163,11 +167,14 @@ public final class RestApi implements HttpRoute {
             });
     workers.allowCoreThreadTimeOut(true);
     this.openApi = openApi();
+    Idempotency once = new Idempotency(database);
+    LeftQueries left = new LeftQueries(calls, tokens, settings);
     declare(
-        new QueryOperation(catalog, directory, calls, settings),
+        new QueryOperation(catalog, directory, calls, once, left, workers, settings),
+        left,
         new Accounts(access, users, this::sessions),
         new Resources(catalog, editor, directory, calls, keys, audit),
-        new Idempotency(database));
+        once);
   }
 
   @Reference(
@@ -199,7 +206,8 @@ public final class RestApi implements HttpRoute {
     return current;
   }
 
-  private void declare(QueryOperation query, Accounts accounts, Resources all, Idempotency once) {
+  private void declare(
+      QueryOperation query, LeftQueries left, Accounts accounts, Resources all, Idempotency once) {
     now("GET", "/openapi.json", Who.ANYBODY, this::openApi);
     later("GET", "/setup", Who.ANYBODY, accounts::needsSetup);
     later("POST", "/setup", Who.ANYBODY, accounts::setUp);
@@ -209,6 +217,9 @@ public final class RestApi implements HttpRoute {
     blocking("GET", "/session/attributes", Who.MEMBERS, accounts::attributes);
     blocking("PATCH", "/session/attributes", Who.MEMBERS, accounts::changeAttributes);
     later("POST", "/query", Who.KNOWN, query::run);
+    later("GET", "/queries/{}", Who.KNOWN, left::state);
+    later("GET", "/queries/{}/result", Who.KNOWN, query::result);
+    later("DELETE", "/queries/{}", Who.KNOWN, left::discard);
 
     blocking("GET", "/organisation", Who.MEMBERS, all::organisation);
     blocking("PUT", "/organisation", Who.ADMINISTRATORS, all::renameOrganisation);
@@ -457,15 +468,18 @@ public final class RestApi implements HttpRoute {
     try {
       workers.execute(() -> perform(operation, call));
     } catch (RejectedExecutionException full) {
-      call.problem(
-          new Problem(
-              503,
-              "busy",
-              "too many operations are waiting; try again in a moment",
-              Applied.NO,
-              Optional.of(Duration.ofSeconds(1)),
-              List.of()));
+      call.problem(busy());
     }
+  }
+
+  static Problem busy() {
+    return new Problem(
+        503,
+        "busy",
+        "too many operations are waiting; try again in a moment",
+        Applied.NO,
+        Optional.of(Duration.ofSeconds(1)),
+        List.of());
   }
 
   private static void perform(Operation operation, Call call) {

@@ -14,7 +14,8 @@ record Settings(
     long rowsMax,
     long bytesMax,
     Duration timeout,
-    Duration timeoutMax) {
+    Duration timeoutMax,
+    Duration keep) {
 
   static final String PID = "io.conexor.rest";
 
@@ -83,6 +84,15 @@ record Settings(
         min = "100",
         max = "3600000")
     long query_timeout_max_ms() default 300_000;
+
+    @AttributeDefinition(
+        name = "Keep",
+        description =
+            "Milliseconds a result is kept for who comes for it later or again (Prefer:"
+                + " respond-async, Idempotency-Key), 1000..3600000; the agent's own limit may be lower",
+        min = "1000",
+        max = "3600000")
+    long query_keep_ms() default 600_000;
   }
 
   static Settings checked(Config config) {
@@ -102,7 +112,8 @@ record Settings(
         in("query.rows.max", config.query_rows_max(), 1, 1_000_000_000),
         in("query.bytes.max", config.query_bytes_max(), 65_536, 1_099_511_627_776L),
         Duration.ofMillis(timeout),
-        Duration.ofMillis(timeoutMax));
+        Duration.ofMillis(timeoutMax),
+        Duration.ofMillis(in("query.keep.ms", config.query_keep_ms(), 1_000, 3_600_000)));
   }
 
   private static long in(String key, long value, long min, long max) {

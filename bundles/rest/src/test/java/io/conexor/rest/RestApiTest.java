@@ -64,6 +64,7 @@ class RestApiTest {
       World world, World.ScriptedKeys keys, World.ScriptedUsers users, int threads, int queue) {
     return new RestApi(
         world,
+        new ScriptedTokens(),
         keys,
         users,
         world,
@@ -82,7 +83,8 @@ class RestApiTest {
             1_000_000,
             1 << 30,
             Duration.ofSeconds(30),
-            Duration.ofSeconds(300)));
+            Duration.ofSeconds(300),
+            Duration.ofSeconds(60)));
   }
 
   @AfterEach

@@ -13,6 +13,7 @@ import java.sql.SQLException;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Sends the answer to one call from the worker's own thread: rows in batches, each paid for with
@@ -103,20 +104,15 @@ final class Answer {
 
   private void flush() throws Call.StoppedException {
     call.awaitCredit();
-    send(writer.takeBatch());
+    send(writer.takeBatch(), null);
     batchRows = 0;
   }
 
   /** A full link is waited for; a closed one stops the call. */
-  private void send(ByteBuffer message) throws Call.StoppedException {
-    while (!offer(message)) {
+  private void send(ByteBuffer message, @Nullable CallEnd end) throws Call.StoppedException {
+    while (!call.offer(message, end)) {
       call.pause(TimeUnit.MILLISECONDS.toNanos(2));
     }
-  }
-
-  private boolean offer(ByteBuffer message) {
-    return call.link.send(
-        message.array(), message.arrayOffset() + message.position(), message.remaining());
   }
 
   void finish() throws Call.StoppedException {
@@ -124,26 +120,22 @@ final class Answer {
       call.awaitCredit();
     }
     call.leave();
-    send(
-        writer.finish(
-            new CallEnd(
-                call.id,
-                CallStatus.DONE,
-                writer.rowCount(),
-                truncated,
-                call.elapsedMicros(),
-                null)));
+    CallEnd end =
+        new CallEnd(
+            call.id, CallStatus.DONE, writer.rowCount(), truncated, call.elapsedMicros(), null);
+    send(writer.finish(end), end);
     finished = true;
   }
 
   void fail(CallStatus status, CallError error) {
     call.leave();
-    ByteBuffer message =
-        writer.fail(
-            new CallEnd(
-                call.id, status, writer.rowCount(), truncated, call.elapsedMicros(), error));
+    CallEnd end =
+        new CallEnd(call.id, status, writer.rowCount(), truncated, call.elapsedMicros(), error);
+    ByteBuffer message = writer.fail(end);
     long until = System.nanoTime() + LAST_WORD_NANOS;
-    while (!offer(message) && call.stopped() != Call.Stop.GONE && System.nanoTime() - until < 0) {
+    while (!call.offer(message, end)
+        && call.stopped() != Call.Stop.GONE
+        && System.nanoTime() - until < 0) {
       LockSupport.parkNanos(TimeUnit.MILLISECONDS.toNanos(5));
     }
   }

@@ -1,6 +1,10 @@
 package io.conexor.agent.executor;
 
 import io.conexor.api.link.BackendLinks.BackendLink;
+import io.conexor.protocol.agent.AgentMessage.CallEnd;
+import io.conexor.protocol.agent.AgentMessage.Life;
+import io.conexor.protocol.agent.QueryIds;
+import java.nio.ByteBuffer;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.sql.Statement;
@@ -16,7 +20,7 @@ import org.jspecify.annotations.Nullable;
  * One call from its arrival to its answer. A worker runs it; links, the timer and the drain may
  * stop it or give it credit from their threads.
  */
-final class Call {
+final class Call implements Target {
 
   private static final long FIRST_REMINDER_NANOS = TimeUnit.MILLISECONDS.toNanos(250);
 
@@ -27,7 +31,9 @@ final class Call {
     /** The link is gone: nobody reads an answer. */
     GONE,
     /** The source is taken out of service: another agent may have it. */
-    CLOSING
+    CLOSING,
+    /** Its result is recorded, and there is no room for more of it. */
+    OVERFLOW
   }
 
   /** Thrown on the worker when it notices that its call was stopped. */
@@ -57,9 +63,22 @@ final class Call {
   /** Whether the deadline is the source's own ceiling rather than the caller's. */
   final boolean isAtCeiling;
 
-  private final Runnable done;
-
   private final AtomicInteger credit;
+
+  /** This and what follows is written before any other thread knows the call. */
+  private Life life = Life.LINK;
+
+  private String queryId = "";
+  private String asker = "";
+  private long keepNanos;
+  private @Nullable Keeper keeper;
+  private Runnable done = () -> {};
+
+  /** Written by whoever has it recorded, read by the worker. */
+  private volatile @Nullable Kept kept;
+
+  /** Whether something may have gone out that is not on record; written by the worker. */
+  private volatile boolean hasSent;
 
   private final AtomicBoolean hasLeft = new AtomicBoolean();
 
@@ -94,8 +113,7 @@ final class Call {
       long maxBytes,
       long deadlineNanos,
       long ceilingNanos,
-      int window,
-      Runnable done) {
+      int window) {
     this.source = source;
     this.link = link;
     this.id = id;
@@ -106,7 +124,101 @@ final class Call {
     this.deadline = started + Math.min(deadlineNanos, ceilingNanos);
     this.isAtCeiling = ceilingNanos < deadlineNanos;
     this.credit = new AtomicInteger(Math.max(1, window));
-    this.done = done;
+  }
+
+  /** It may survive its link. */
+  void outlivesAsRequest(Keeper owner, String newAsker) {
+    keeper = owner;
+    life = Life.REQUEST;
+    asker = newAsker;
+  }
+
+  /** The same, and its result is kept under this id. */
+  void outlivesOnce(Keeper owner, String id, long nanos) {
+    keeper = owner;
+    life = Life.ONCE;
+    queryId = id;
+    keepNanos = nanos;
+  }
+
+  void whenDone(Runnable action) {
+    done = action;
+  }
+
+  Life life() {
+    return life;
+  }
+
+  /** What it is kept by; worked out for the few that are. */
+  String queryId() {
+    return life == Life.REQUEST && source != null && sql != null
+        ? QueryIds.ofRequest(asker, source.name(), sql, parameters, maxRows, maxBytes).toString()
+        : queryId;
+  }
+
+  long keepNanos() {
+    return keepNanos;
+  }
+
+  /** Whether stopping it halfway leaves nothing behind. */
+  boolean isHarmless() {
+    return source == null || source.settings().isReadOnly();
+  }
+
+  /** It is recorded from the beginning, and read from the record alone. */
+  void recordedBy(Kept record) {
+    kept = record;
+  }
+
+  @Nullable Kept kept() {
+    return kept;
+  }
+
+  /** By the timer: one that takes long is recorded, unless it is too late for that. */
+  void recordIfLong(long now) {
+    if (life == Life.REQUEST && kept == null && now - started > Keeper.LONG_NANOS) {
+      record();
+    }
+  }
+
+  /**
+   * Has it recorded although its link writes.
+   *
+   * @return null when its beginning is lost already
+   */
+  @Nullable Kept record() {
+    Keeper owner = keeper;
+    if (kept != null || life != Life.REQUEST || hasSent || owner == null) {
+      return kept;
+    }
+    Kept made = owner.keep(this, true);
+    if (made == null) {
+      return null;
+    }
+    kept = made;
+    // INVARIANT: the worker says that it sends before it looks for a record.
+    if (hasSent) {
+      kept = null;
+      owner.remove(made);
+    }
+    return kept;
+  }
+
+  /** From the worker: false when the link is full. */
+  boolean offer(ByteBuffer message, @Nullable CallEnd end) {
+    if (life != Life.LINK) {
+      hasSent = true;
+      Kept record = kept;
+      if (record != null) {
+        return record.offer(message, end);
+      }
+    }
+    return link.send(
+        message.array(), message.arrayOffset() + message.position(), message.remaining());
+  }
+
+  void wake() {
+    LockSupport.unpark(worker);
   }
 
   /**
@@ -140,7 +252,8 @@ final class Call {
     worker = thread;
   }
 
-  void credit(int batches) {
+  @Override
+  public void credit(int batches) {
     credit.addAndGet(batches);
     LockSupport.unpark(worker);
   }
@@ -237,6 +350,10 @@ final class Call {
   void awaitCredit() throws StoppedException {
     while (true) {
       check();
+      Kept record = kept;
+      if (record != null && !record.isDirect()) {
+        return; // the record has bounds of its own
+      }
       int left = credit.get();
       if (left > 0) {
         // the worker alone takes credit away

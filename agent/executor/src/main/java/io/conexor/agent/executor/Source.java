@@ -20,6 +20,7 @@ import java.util.concurrent.ThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReferenceArray;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 import org.osgi.framework.BundleContext;
 import org.osgi.service.component.annotations.Activate;
@@ -39,11 +40,12 @@ import org.slf4j.LoggerFactory;
  * health.
  */
 @Component(
-    service = Source.class,
+    service = {Source.class, Supplier.class},
+    property = "conexor.check:Boolean=true",
     configurationPid = SourceConfig.PID,
     configurationPolicy = ConfigurationPolicy.REQUIRE)
 @Designate(ocd = SourceConfig.class, factory = true)
-public final class Source {
+public final class Source implements Supplier<List<String>> {
   private static final Logger log = LoggerFactory.getLogger(Source.class);
 
   private static final long TICK_MILLIS = 20;
@@ -175,6 +177,32 @@ public final class Source {
     return settings;
   }
 
+  /** For {@code check}: what there is to say about it, beginning with ok, wait, note or wrong. */
+  @Override
+  public List<String> get() {
+    SourceOffer now = offer;
+    String what = "source '" + settings.name() + "' (" + settings.engine() + "): ";
+    return switch (now.state()) {
+      case UNKNOWN -> List.of("wait: " + what + "not looked at yet");
+      case DOWN ->
+          List.of(
+              "wrong: "
+                  + what
+                  + now.reason()
+                  + "; look at url, user and password of agent.executor.source~"
+                  + settings.name());
+      case UP ->
+          now.reason().isEmpty()
+              ? List.of("ok: " + what + now.productVersion() + access())
+              : List.of(
+                  "ok: " + what + now.productVersion() + access(), "note: " + what + now.reason());
+    };
+  }
+
+  private String access() {
+    return settings.isReadOnly() ? ", read-only" : ", changes allowed";
+  }
+
   /** What the backends are told about this source. */
   SourceOffer offer() {
     return offer;
@@ -238,7 +266,7 @@ public final class Source {
         "'" + settings.name() + "' is down: " + offer.reason());
   }
 
-  private void refuse(Call call, CallError error) {
+  static void refuse(Call call, CallError error) {
     new Answer(call, 0).fail(CallStatus.FAILED, error);
     done(call);
   }
@@ -348,6 +376,15 @@ public final class Source {
       answer.fail(
           CallStatus.CANCELLED,
           SqlFailures.of("cancelled", "CALLER", applied, "the call was cancelled"));
+    } else if (why == Call.Stop.OVERFLOW) {
+      answer.fail(
+          CallStatus.FAILED,
+          SqlFailures.of(
+              "keep_full",
+              "CAPACITY",
+              applied,
+              "the agent has no room to keep the result; ask for less, or raise"
+                  + " agent.executor.keep.bytes.max"));
     } else if (why == Call.Stop.CLOSING) {
       answer.fail(CallStatus.FAILED, stopping(applied));
     } else if (why == Call.Stop.DEADLINE) {
@@ -397,6 +434,7 @@ public final class Source {
 
   private void watch(Call call, long now) {
     if (call.stopped() == null) {
+      call.recordIfLong(now);
       if (call.isLate(now) && call.stop(Call.Stop.DEADLINE)) {
         cancelLater(call);
       }

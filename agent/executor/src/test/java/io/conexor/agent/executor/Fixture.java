@@ -14,7 +14,7 @@ import java.util.ServiceLoader;
 /** A running executor with its sources, fed by {@link ScriptedLinks}. */
 final class Fixture implements AutoCloseable {
   final ScriptedLinks links = new ScriptedLinks();
-  final Executor executor = new Executor(links);
+  final Executor executor;
   private final Map<String, Source> sources = new HashMap<>();
 
   /** Drivers of the test's class path. */
@@ -31,6 +31,14 @@ final class Fixture implements AutoCloseable {
         }
         return Optional.empty();
       };
+
+  Fixture() {
+    this(Keeper.Limits.DEFAULT);
+  }
+
+  Fixture(Keeper.Limits limits) {
+    executor = new Executor(links, limits);
+  }
 
   Source source(String name, Map<String, Object> config) {
     Source source =

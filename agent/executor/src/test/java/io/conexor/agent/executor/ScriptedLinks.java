@@ -131,6 +131,35 @@ final class ScriptedLinks implements BackendLinks {
               null));
     }
 
+    /** A query that may outlive this link. */
+    Reply query(AgentMessage.Life life, UUID queryId, String source, String sql) {
+      return query(life, queryId, source, sql, 100);
+    }
+
+    Reply query(AgentMessage.Life life, UUID queryId, String source, String sql, int window) {
+      int id = ids.incrementAndGet();
+      return send(
+          id,
+          new AgentMessage.Query(
+              id,
+              source,
+              sql,
+              List.of(),
+              1_000_000,
+              1L << 40,
+              30_000,
+              window,
+              queryId.toString(),
+              null,
+              life,
+              60_000,
+              life == AgentMessage.Life.REQUEST ? queryId.toString() : ""));
+    }
+
+    void detach(UUID newId) {
+      deliver(new AgentMessage.Detach(lastId, newId.toString(), 60_000));
+    }
+
     Reply schema(String source) {
       int id = ids.incrementAndGet();
       return send(id, new AgentMessage.Schema(id, source, 30_000, 1_000));

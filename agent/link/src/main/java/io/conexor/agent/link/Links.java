@@ -24,6 +24,7 @@ import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeoutException;
 import java.util.function.LongSupplier;
+import java.util.function.Supplier;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 import org.osgi.service.component.annotations.Activate;
@@ -39,12 +40,12 @@ import org.slf4j.LoggerFactory;
  * one. All state belongs to one owner thread; public methods hop onto it.
  */
 @Component(
-    service = {BackendLinks.class, Callable.class},
+    service = {BackendLinks.class, Callable.class, Supplier.class},
     configurationPid = LinkConfig.PID,
     configurationPolicy = ConfigurationPolicy.REQUIRE,
-    property = "conexor.drain:Boolean=true")
+    property = {"conexor.drain:Boolean=true", "conexor.check:Boolean=true"})
 @Designate(ocd = LinkConfig.class)
-public final class Links implements BackendLinks, Callable<Boolean> {
+public final class Links implements BackendLinks, Callable<Boolean>, Supplier<List<String>> {
   private static final Logger log = LoggerFactory.getLogger(Links.class);
   static final AgentMessage CLOSING = new AgentMessage.Closing("the agent stops");
 
@@ -166,6 +167,31 @@ public final class Links implements BackendLinks, Callable<Boolean> {
     return published;
   }
 
+  /** For {@code check}: what there is to say about each link, beginning with ok, wait or wrong. */
+  @Override
+  public List<String> get() {
+    List<Status> now = published;
+    List<String> up =
+        now.stream()
+            .filter(each -> each.state().equals("UP"))
+            .map(each -> "ok: a link to backend " + each.node() + " at " + settings.uri())
+            .toList();
+    if (!up.isEmpty()) {
+      return up;
+    }
+    return now.isEmpty()
+        ? List.of("wait: " + settings.uri() + " was not dialled yet")
+        : now.stream()
+            .map(
+                each ->
+                    (each.state().equals("DOWN") ? "wrong: " : "wait: ")
+                        + settings.uri()
+                        + ": "
+                        + each.reason())
+            .distinct()
+            .toList();
+  }
+
   /** The drain: tells the backends, waits until no call is running, and closes. */
   @Override
   public Boolean call() throws InterruptedException {
@@ -258,7 +284,12 @@ public final class Links implements BackendLinks, Callable<Boolean> {
     for (SourceOffer offer : offers) {
       states.add(new AgentMessage.SourceState(offer.name(), offer.state().name(), offer.reason()));
     }
-    return new AgentMessage.Heartbeat(inFlight(), 0, states, ++heartbeats);
+    Handler current = handler;
+    List<String> held = current == null ? List.of() : current.held();
+    if (held.size() > AgentWire.MAX_HELD) {
+      held = held.subList(0, AgentWire.MAX_HELD);
+    }
+    return new AgentMessage.Heartbeat(inFlight(), 0, states, ++heartbeats, held);
   }
 
   byte[] encoded(AgentMessage message) {

@@ -152,7 +152,9 @@ final class Session implements BackendLink, Socket.Listener {
       int type = frames.type();
       boolean isCall = type == HubMessage.STREAM_INVOCATION || type == HubMessage.CANCEL_INVOCATION;
       AgentMessage.FromBackend message = isCall ? null : AgentDecoder.fromBackend(frames);
-      if (isCall || message instanceof AgentMessage.Credit) {
+      if (isCall
+          || message instanceof AgentMessage.Credit
+          || message instanceof AgentMessage.Detach) {
         if (view == null) {
           view = ByteBuffer.wrap(bytes);
         }

@@ -3,7 +3,9 @@ package io.conexor.api.agent;
 import io.conexor.api.Subscription;
 import java.nio.ByteBuffer;
 import java.util.Collection;
+import java.util.List;
 import java.util.Optional;
+import java.util.UUID;
 import org.osgi.annotation.versioning.ConsumerType;
 import org.osgi.annotation.versioning.ProviderType;
 
@@ -43,6 +45,12 @@ public interface LocalLinks {
 
     /** All that had arrived together was handed over; what was held back for company may go. */
     default void idle(AgentLink link) {}
+
+    /**
+     * The agent has these queries: some that run for long, some whose results it keeps. Told when
+     * the list has changed.
+     */
+    default void held(AgentLink link, List<UUID> queries) {}
 
     /** Calls sent over it and not answered have an unknown outcome. */
     void closed(AgentLink link, String reason);

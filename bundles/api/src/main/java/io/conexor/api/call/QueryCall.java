@@ -21,6 +21,7 @@ import org.jspecify.annotations.Nullable;
  * @param traceparent W3C trace context, passed on as it is
  * @param hedgeAfter when an answer takes longer than this, a repeatable call is sent to a second
  *     agent too, and the first answer counts; zero = never, null = as the backend is configured
+ * @param life what becomes of it when whoever asked goes away
  */
 public record QueryCall(
     UUID queryId,
@@ -33,7 +34,36 @@ public record QueryCall(
     Deadline deadline,
     boolean repeatable,
     @Nullable String traceparent,
-    @Nullable Duration hedgeAfter) {
+    @Nullable Duration hedgeAfter,
+    QueryLife life) {
+
+  /** One that ends with its link. */
+  public QueryCall(
+      UUID queryId,
+      OrgId org,
+      String source,
+      String sql,
+      List<@Nullable Object> parameters,
+      long maxRows,
+      long maxBytes,
+      Deadline deadline,
+      boolean repeatable,
+      @Nullable String traceparent,
+      @Nullable Duration hedgeAfter) {
+    this(
+        queryId,
+        org,
+        source,
+        sql,
+        parameters,
+        maxRows,
+        maxBytes,
+        deadline,
+        repeatable,
+        traceparent,
+        hedgeAfter,
+        QueryLife.OF_LINK);
+  }
 
   /** Hedged as the backend is configured. */
   public QueryCall(

@@ -35,7 +35,7 @@ public interface BackendLinks {
   @ConsumerType
   interface Handler {
     /**
-     * A stream invocation, a cancel invocation or a {@code credit} invocation.
+     * A stream invocation, a cancel invocation, a {@code credit} or a {@code detach} invocation.
      *
      * @param message one hub message without its length prefix; backed by an array; valid only
      *     during the call
@@ -47,6 +47,11 @@ public interface BackendLinks {
 
     /** Calls running now, for heartbeats and the drain. */
     IntSupplier inFlight();
+
+    /** Ids of queries that backends should ask this agent about, for heartbeats. */
+    default List<String> held() {
+      return List.of();
+    }
   }
 
   /** One link. */

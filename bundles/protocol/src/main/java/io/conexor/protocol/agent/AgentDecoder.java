@@ -45,9 +45,13 @@ public final class AgentDecoder {
   private static @Nullable FromAgent invocationFromAgent(FrameReader frame) {
     PackReader body = invocation(frame);
     if (body.nextTextIs(AgentWire.HEARTBEAT)) {
-      arguments(body, 4);
+      int items = arguments(body, 4);
       return new AgentMessage.Heartbeat(
-          count(body), count(body), sourceStates(body), body.nonNegative());
+          count(body),
+          count(body),
+          sourceStates(body),
+          body.nonNegative(),
+          items > 4 ? held(body) : List.of());
     }
     if (body.nextTextIs(AgentWire.HELLO)) {
       arguments(body, 6);
@@ -78,8 +82,8 @@ public final class AgentDecoder {
     PackReader body = frame.body();
     int callId = body.decimalText();
     if (body.nextTextIs(AgentWire.QUERY)) {
-      arguments(body, 9);
-      return query(body, callId);
+      int items = arguments(body, 9);
+      return query(body, callId, items);
     }
     if (body.nextTextIs(AgentWire.SCHEMA)) {
       arguments(body, 3);
@@ -93,6 +97,10 @@ public final class AgentDecoder {
     if (body.nextTextIs(AgentWire.CREDIT)) {
       arguments(body, 2);
       return new AgentMessage.Credit(count(body), body.integer(1, Integer.MAX_VALUE));
+    }
+    if (body.nextTextIs(AgentWire.DETACH)) {
+      arguments(body, 3);
+      return new AgentMessage.Detach(count(body), body.text(64), count(body));
     }
     if (body.nextTextIs(AgentWire.WELCOME)) {
       arguments(body, 6);
@@ -180,7 +188,7 @@ public final class AgentDecoder {
     return new CallEnd(callId, status, rowCount, truncated, elapsedMicros, error);
   }
 
-  private static AgentMessage.Query query(PackReader body, int callId) {
+  private static AgentMessage.Query query(PackReader body, int callId, int items) {
     String source = text(body);
     String sql = body.text(Integer.MAX_VALUE);
     int length = body.array(AgentWire.MAX_PARAMETERS);
@@ -188,17 +196,37 @@ public final class AgentDecoder {
     for (int i = 0; i < length; i++) {
       parameters.add(body.value());
     }
+    long maxRows = body.nonNegative();
+    long maxBytes = body.nonNegative();
+    int deadlineMillis = count(body);
+    int window = count(body);
+    String queryId = text(body);
+    String traceparent = body.textOrNil(AgentWire.MAX_TEXT);
+    AgentMessage.Life life = AgentMessage.Life.LINK;
+    int keepMillis = 0;
+    String asker = "";
+    if (items >= 12) {
+      life = AgentMessage.Life.of(count(body));
+      if (life == null) {
+        throw body.error("a kind of query that this version does not know");
+      }
+      keepMillis = count(body);
+      asker = text(body);
+    }
     return new AgentMessage.Query(
         callId,
         source,
         sql,
         parameters,
-        body.nonNegative(),
-        body.nonNegative(),
-        count(body),
-        count(body),
-        text(body),
-        body.textOrNil(AgentWire.MAX_TEXT));
+        maxRows,
+        maxBytes,
+        deadlineMillis,
+        window,
+        queryId,
+        traceparent,
+        life,
+        keepMillis,
+        asker);
   }
 
   private static AgentMessage.Close close(FrameReader frame) {
@@ -253,9 +281,18 @@ public final class AgentDecoder {
   }
 
   /** Passes the target, which was looked at, and the head of the arguments. */
-  private static void arguments(PackReader body, int least) {
+  private static int arguments(PackReader body, int least) {
     body.skip();
-    atLeast(body, least);
+    return atLeast(body, least);
+  }
+
+  private static List<String> held(PackReader body) {
+    int length = body.array(AgentWire.MAX_HELD);
+    List<String> held = new ArrayList<>(length);
+    for (int i = 0; i < length; i++) {
+      held.add(body.text(64));
+    }
+    return held;
   }
 
   private static int atLeast(PackReader body, int least) {

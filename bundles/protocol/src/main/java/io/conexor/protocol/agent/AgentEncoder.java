@@ -61,10 +61,15 @@ public final class AgentEncoder {
       int deadlineMillis,
       int window,
       String queryId,
-      @Nullable String traceparent) {
+      @Nullable String traceparent,
+      AgentMessage.Life life,
+      int keepMillis,
+      String asker) {
     boolean done = false;
+    // agents of before know nine items, and need no more for what they can do
+    boolean isShort = life == AgentMessage.Life.LINK;
     try {
-      PackWriter pack = beginCall(callId, AgentWire.QUERY, 9);
+      PackWriter pack = beginCall(callId, AgentWire.QUERY, isShort ? 9 : 12);
       pack.text(source);
       pack.text(sql);
       pack.array(parameters.size());
@@ -77,6 +82,11 @@ public final class AgentEncoder {
       pack.integer(window);
       pack.text(queryId);
       pack.textOrNil(traceparent);
+      if (!isShort) {
+        pack.integer(life.code());
+        pack.integer(keepMillis);
+        pack.text(asker);
+      }
       frame.endInvocation();
       done = true;
     } finally {
@@ -98,7 +108,10 @@ public final class AgentEncoder {
           m.deadlineMillis(),
           m.window(),
           m.queryId(),
-          m.traceparent());
+          m.traceparent(),
+          m.life(),
+          m.keepMillis(),
+          m.asker());
     } else if (message instanceof AgentMessage.Schema m) {
       PackWriter pack = beginCall(m.callId(), AgentWire.SCHEMA, 3);
       pack.text(m.source());
@@ -109,6 +122,12 @@ public final class AgentEncoder {
       PackWriter pack = beginInvocation(AgentWire.CREDIT, 2);
       pack.integer(m.callId());
       pack.integer(m.batches());
+      frame.endInvocation();
+    } else if (message instanceof AgentMessage.Detach m) {
+      PackWriter pack = beginInvocation(AgentWire.DETACH, 3);
+      pack.integer(m.callId());
+      pack.text(m.queryId());
+      pack.integer(m.keepMillis());
       frame.endInvocation();
     } else if (message instanceof AgentMessage.Cancel m) {
       frame.beginWithoutHeaders(HubMessage.CANCEL_INVOCATION, 3).decimalText(m.callId());
@@ -164,7 +183,7 @@ public final class AgentEncoder {
   }
 
   private void heartbeat(AgentMessage.Heartbeat m) {
-    PackWriter pack = beginInvocation(AgentWire.HEARTBEAT, 4);
+    PackWriter pack = beginInvocation(AgentWire.HEARTBEAT, m.held().isEmpty() ? 4 : 5);
     pack.integer(m.inFlight());
     pack.integer(m.queued());
     pack.array(m.sources().size());
@@ -175,6 +194,10 @@ public final class AgentEncoder {
       pack.textOrNil(state.reason());
     }
     pack.integer(m.sequence());
+    if (!m.held().isEmpty()) {
+      pack.array(m.held().size());
+      m.held().forEach(pack::text);
+    }
     frame.endInvocation();
   }
 

@@ -49,9 +49,20 @@ public sealed interface AgentMessage {
   /** How a source of the agent is doing; states as in {@link Source}. */
   record SourceState(String name, String state, @Nullable String reason) {}
 
-  /** Sent every heartbeat interval. */
-  record Heartbeat(int inFlight, int queued, List<SourceState> sources, long sequence)
-      implements FromAgent {}
+  /**
+   * Sent every heartbeat interval.
+   *
+   * @param held ids of queries that run for long or whose results are kept, at most {@link
+   *     AgentWire#MAX_HELD}: who is asked for one of them had better ask this agent
+   */
+  record Heartbeat(
+      int inFlight, int queued, List<SourceState> sources, long sequence, List<String> held)
+      implements FromAgent {
+
+    public Heartbeat(int inFlight, int queued, List<SourceState> sources, long sequence) {
+      this(inFlight, queued, sources, sequence, List.of());
+    }
+  }
 
   /** The first message of a backend: the link is up. Sent again when the fleet has another size. */
   record Welcome(
@@ -83,6 +94,10 @@ public sealed interface AgentMessage {
    * @param deadlineMillis time left when this was sent
    * @param window batches that may be under way without a {@link Credit}
    * @param queryId uuid, the same in logs of both sides and in the audit
+   * @param life what the query id means to the agent, see {@link Life}
+   * @param keepMillis how long a result is kept where {@code life} asks for it
+   * @param asker who asks, for what tool; with {@link Life#REQUEST} the same statement of the same
+   *     asker is the same request, see {@link QueryIds#ofRequest}; else empty
    */
   record Query(
       int callId,
@@ -94,8 +109,80 @@ public sealed interface AgentMessage {
       int deadlineMillis,
       int window,
       String queryId,
-      @Nullable String traceparent)
-      implements FromBackend {}
+      @Nullable String traceparent,
+      Life life,
+      int keepMillis,
+      String asker)
+      implements FromBackend {
+
+    /** One that ends with its link. */
+    public Query(
+        int callId,
+        String source,
+        String sql,
+        List<@Nullable Object> parameters,
+        long maxRows,
+        long maxBytes,
+        int deadlineMillis,
+        int window,
+        String queryId,
+        @Nullable String traceparent) {
+      this(
+          callId,
+          source,
+          sql,
+          parameters,
+          maxRows,
+          maxBytes,
+          deadlineMillis,
+          window,
+          queryId,
+          traceparent,
+          Life.LINK,
+          0,
+          "");
+    }
+  }
+
+  /** What becomes of a query when its link goes, and what its id stands for. */
+  enum Life {
+    /** It ends with its link; what agents of before know. */
+    LINK(0),
+    /**
+     * It survives its link for a while; the same request again finds it if nobody reads it any
+     * more, else runs anew.
+     */
+    REQUEST(1),
+    /** The id stands for one run: the result is kept, the same id again never runs anew. */
+    ONCE(2),
+    /** Runs nothing: the result of the id, if it is there. */
+    RESULT(3),
+    /** Runs nothing: one row that says how the query of the id is doing. */
+    STATE(4),
+    /** Runs nothing: ends the query of the id and forgets it. */
+    DISCARD(5);
+
+    private final int code;
+
+    Life(int code) {
+      this.code = code;
+    }
+
+    /** What travels. */
+    int code() {
+      return code;
+    }
+
+    /** Null when this version does not know it. */
+    static @Nullable Life of(int code) {
+      for (Life each : values()) {
+        if (each.code == code) {
+          return each;
+        }
+      }
+      return null;
+    }
+  }
 
   /** Describe the tables and views of a source. */
   record Schema(int callId, String source, int deadlineMillis, int window) implements FromBackend {}
@@ -105,6 +192,16 @@ public sealed interface AgentMessage {
 
   /** Nobody wants the rest; the call still has to end with a {@link CallEnd}. */
   record Cancel(int callId) implements FromBackend {}
+
+  /**
+   * Whoever asked reads no further and does not want the call ended: another backend may ask for
+   * its result. Nothing more is sent for it here. One that can not survive is cancelled.
+   *
+   * @param queryId what it is asked for by from now on, as one that is {@link Life#ONCE}; empty
+   *     where its id stays
+   * @param keepMillis how long its result is kept then
+   */
+  record Detach(int callId, String queryId, int keepMillis) implements FromBackend {}
 
   /**
    * Some rows. The bytes are those of the message that was read: they are valid until its reader

@@ -35,6 +35,9 @@ public final class AgentWire {
   /** Most sources of an agent. */
   public static final int MAX_SOURCES = 1_024;
 
+  /** Most query ids that an agent names in a heartbeat. */
+  public static final int MAX_HELD = 256;
+
   /** Most bytes of a name, a reason or an error message. */
   public static final int MAX_TEXT = 16_384;
 
@@ -43,6 +46,7 @@ public final class AgentWire {
   static final byte[] HEARTBEAT = ascii("heartbeat");
   static final byte[] CLOSING = ascii("closing");
   static final byte[] CREDIT = ascii("credit");
+  static final byte[] DETACH = ascii("detach");
   static final byte[] QUERY = ascii("query");
   static final byte[] SCHEMA = ascii("schema");
 

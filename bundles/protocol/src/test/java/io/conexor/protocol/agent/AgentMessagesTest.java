@@ -22,6 +22,8 @@ import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.UUID;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 
 class AgentMessagesTest {
@@ -40,6 +42,7 @@ class AgentMessagesTest {
               9),
           new AgentMessage.Heartbeat(
               3, 0, List.of(new AgentMessage.SourceState("sales", "DOWN", "refused")), 1L << 33),
+          new AgentMessage.Heartbeat(0, 0, List.of(), 7, List.of("q-1", "q-2")),
           new AgentMessage.Closing("draining"),
           new CallEnd(Integer.MAX_VALUE, CallStatus.DONE, 5, true, 1234, null),
           new CallEnd(0, CallStatus.CANCELLED, 0, false, 1, error(null)),
@@ -62,6 +65,11 @@ class AgentMessagesTest {
               "q-1",
               null),
           new AgentMessage.Query(43, "s", "", List.of(), 1, 1, 0, 1, "q", "00-trace"),
+          new AgentMessage.Query(
+              44, "s", "", List.of(), 1, 1, 0, 1, "q", null, AgentMessage.Life.ONCE, 60_000, ""),
+          new AgentMessage.Query(
+              45, "s", "", List.of(), 1, 1, 0, 1, "q", null, AgentMessage.Life.REQUEST, 0, "me"),
+          new AgentMessage.Detach(44, "q-2", 5_000),
           new AgentMessage.Schema(44, "sales", 5000, 4),
           new AgentMessage.Credit(42, 3),
           new AgentMessage.Cancel(42),
@@ -318,5 +326,55 @@ class AgentMessagesTest {
     FrameReader frames = new FrameReader().reset(bytes, 0, bytes.length);
     assertThat(frames.next()).isTrue();
     return frames;
+  }
+
+  @Test
+  void an_answer_can_be_given_to_another_call() {
+    ResultWriter writer = new ResultWriter(7, 1 << 16);
+    writer.columns(List.of(new AgentMessage.Column("n", "INTEGER", false, null, "int4")));
+    writer.rows().row(1);
+    writer.rows().integer(5);
+    java.nio.ByteBuffer answer = writer.finish(new CallEnd(7, CallStatus.DONE, 1, false, 9, null));
+
+    java.nio.ByteBuffer other = CallIds.replaced(answer, 123_456_789);
+
+    FrameReader frame =
+        new FrameReader()
+            .reset(other.array(), other.arrayOffset() + other.position(), other.remaining());
+    assertThat(frame.next()).isTrue();
+    AgentMessage.RowBatch batch = AgentDecoder.rowBatch(frame);
+    assertThat(batch.callId()).isEqualTo(123_456_789);
+    assertThat(batch.rowCount()).isEqualTo(1);
+    assertThat(batch.columns()).hasSize(1);
+    assertThat(frame.next()).isTrue();
+    assertThat(AgentDecoder.callEnd(frame))
+        .isEqualTo(new CallEnd(123_456_789, CallStatus.DONE, 1, false, 9, null));
+    assertThat(frame.next()).isFalse();
+  }
+
+  @Test
+  void a_request_has_the_same_id_at_both_ends_and_another_one_another() {
+    List<@Nullable Object> sent =
+        Arrays.asList(
+            7, (short) -3, 1L << 40, 1.5f, "ä", null, true, new byte[] {1}, new BigDecimal("1.50"));
+    AgentMessage.Query query =
+        new AgentMessage.Query(
+            1, "s", "q", sent, 5, 9, 0, 1, "id", null, AgentMessage.Life.REQUEST, 0, "me");
+
+    AgentMessage.Query arrived =
+        (AgentMessage.Query) AgentDecoder.fromBackend(frame(encode(query)));
+
+    UUID id = QueryIds.ofRequest("me", "s", "q", sent, 5, 9);
+    assertThat(QueryIds.ofRequest("me", "s", "q", arrived.parameters(), 5, 9)).isEqualTo(id);
+    assertThat(QueryIds.ofRequest("you", "s", "q", sent, 5, 9)).isNotEqualTo(id);
+    assertThat(QueryIds.ofRequest("me", "s", "q", sent.subList(0, 8), 5, 9)).isNotEqualTo(id);
+    assertThat(QueryIds.ofRequest("me", "sq", "", sent, 5, 9)).isNotEqualTo(id);
+  }
+
+  @Test
+  void the_same_parts_make_the_same_query_id_and_others_another() {
+    assertThat(QueryIds.of("a", "bc")).isEqualTo(QueryIds.of("a", "bc"));
+    assertThat(QueryIds.of("a", "bc")).isNotEqualTo(QueryIds.of("ab", "c"));
+    assertThat(QueryIds.of("a").version()).isEqualTo(8);
   }
 }

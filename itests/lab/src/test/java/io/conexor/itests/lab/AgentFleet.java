@@ -27,6 +27,9 @@ final class AgentFleet implements BeforeAllCallback, BeforeEachCallback {
   /** Calls that each backend may have under way; the least there is. */
   static final int CALLS_MAX = 16;
 
+  /** A request with this header, and 0 in it, goes to the first backend while that one lives. */
+  static final String FIRST = "X-Lab-Server";
+
   private static final List<String> NAMES = List.of("berlin", "munich", "vienna");
 
   /** An agent, and the nets it uses. */
@@ -68,7 +71,10 @@ final class AgentFleet implements BeforeAllCallback, BeforeEachCallback {
       fleet =
           Fleet.of(3, redis)
               .jvm(JVM)
-              .shippedBalancer(lines -> lines)
+              .set("mcp.query.timeout.ms", "110000")
+              .set("mcp.stream.after.ms", "1500")
+              .shippedBalancer(
+                  lines -> lines + "  use-server backend-0 if { req.hdr(" + FIRST + ") 0 }\n")
               .set("dispatch.calls.max", Integer.toString(CALLS_MAX))
               .start();
       tenant = fleet.setUp("acme");
@@ -90,6 +96,7 @@ final class AgentFleet implements BeforeAllCallback, BeforeEachCallback {
             .source(
                 source, "jdbc:postgresql://127.0.0.1:" + toDatabase.port() + "/conexor", "conexor")
             .set("agent.executor.source~" + source + ".functions.allowed", "pg_sleep")
+            .set("agent.executor.source~" + source + ".max.time.ms", "120000")
             .set(
                 "agent.executor.source~" + source + ".read.only",
                 Boolean.toString(!source.equals("ledger")));
