@@ -153,8 +153,10 @@ public final class Gatekeeper implements Access, HealthCheck {
             sessions
                 .get()
                 .find(session)
-                .flatMap(Gatekeeper::principal)
-                .<Authentication>map(Authentication.Granted::new)
+                .<Authentication>flatMap(
+                    found ->
+                        principal(found)
+                            .map(who -> new Authentication.Granted(who, found.attributes())))
                 .orElse(NO_SESSION));
   }
 

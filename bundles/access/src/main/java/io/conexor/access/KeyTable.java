@@ -196,7 +196,7 @@ final class KeyTable {
     return database
         .forOrganisation(org)
         .read(
-            Consistency.strong(),
+            Consistency.caller(database),
             Deadline.in(CHANGE),
             connection -> {
               try (PreparedStatement select =

@@ -136,7 +136,7 @@ public final class People implements Users {
     return database
         .forOrganisation(org)
         .read(
-            Consistency.strong(),
+            Consistency.caller(database),
             Deadline.in(DATABASE),
             connection -> {
               try (PreparedStatement select =

@@ -24,6 +24,7 @@ import io.conexor.api.catalog.OrgId;
 import io.conexor.api.catalog.Organisation;
 import io.conexor.api.catalog.Tool;
 import io.conexor.api.catalog.ToolId;
+import io.conexor.api.database.CommitToken;
 import io.conexor.api.database.Consistency;
 import io.conexor.api.database.Database;
 import io.conexor.api.database.Database.SqlWork;
@@ -75,11 +76,16 @@ public final class PostgresCatalog implements Catalog, CatalogEditor {
   private static final Logger log = LoggerFactory.getLogger(PostgresCatalog.class);
   private static final int LOADERS = 2;
   private static final int MAX_WAITING_LOADS = 1_000;
+
+  /** A read for a caller who has written. */
+  private record Asked(OrgId org, CommitToken written) {}
+
   private static final CompletionStage<Optional<OrgCatalog>> NOBODY =
       CompletableFuture.completedStage(Optional.empty());
 
   /**
-   * One organisation as this backend knows it; replaced, never changed, but for the two racy hints.
+   * One organisation as this backend knows it; replaced, never changed, but for what is known of
+   * it.
    */
   private static final class Known {
     final OrgCatalog catalog;
@@ -89,7 +95,11 @@ public final class PostgresCatalog implements Catalog, CatalogEditor {
     /** Set by events, read by look-ups: read again at the next use. */
     volatile boolean isStale;
 
-    Known(OrgCatalog catalog, long readAt) {
+    /** What it has for certain; written while the map's entry is computed. */
+    volatile CommitToken proven;
+
+    Known(OrgCatalog catalog, long readAt, CommitToken proven) {
+      this.proven = proven;
       this.catalog = catalog;
       this.answer = CompletableFuture.completedStage(Optional.of(catalog));
       this.readAt = readAt;
@@ -187,12 +197,21 @@ public final class PostgresCatalog implements Catalog, CatalogEditor {
     if (until != null && until - nanoTime.getAsLong() > 0) {
       return NOBODY;
     }
-    return read(slug, connection -> OrgReader.bySlug(connection, slug), freshEnough());
+    return read(
+        slug, connection -> OrgReader.bySlug(connection, slug), freshEnough(), CommitToken.NONE);
   }
 
   @Override
   public CompletionStage<Optional<OrgCatalog>> byId(OrgId org) {
     Known known = byId.get(org);
+    CommitToken written = database.position().orElse(CommitToken.NONE);
+    if (written.compareTo(known == null ? CommitToken.NONE : known.proven) > 0) {
+      return read(
+          new Asked(org, written),
+          connection -> OrgReader.byId(connection, org),
+          Consistency.session(written),
+          written);
+    }
     return known != null ? current(known) : readAgain(org, freshEnough());
   }
 
@@ -218,11 +237,13 @@ public final class PostgresCatalog implements Catalog, CatalogEditor {
   }
 
   private CompletionStage<Optional<OrgCatalog>> readAgain(OrgId org, Consistency consistency) {
-    return read(org, connection -> OrgReader.byId(connection, org), consistency);
+    CommitToken proven =
+        consistency instanceof Consistency.Session session ? session.token() : CommitToken.NONE;
+    return read(org, connection -> OrgReader.byId(connection, org), consistency, proven);
   }
 
   private CompletionStage<Optional<OrgCatalog>> read(
-      Object key, SqlWork<Optional<OrgCatalog>> work, Consistency consistency) {
+      Object key, SqlWork<Optional<OrgCatalog>> work, Consistency consistency, CommitToken proven) {
     CompletableFuture<Optional<OrgCatalog>> mine = new CompletableFuture<>();
     CompletableFuture<Optional<OrgCatalog>> other = reading.putIfAbsent(key, mine);
     if (other != null) {
@@ -232,7 +253,7 @@ public final class PostgresCatalog implements Catalog, CatalogEditor {
       loaders.execute(
           () -> {
             try {
-              Optional<OrgCatalog> found = readNow(work, consistency);
+              Optional<OrgCatalog> found = readNow(work, consistency, proven);
               if (found.isEmpty() && key instanceof String slug) {
                 rememberUnknown(slug);
               }
@@ -258,16 +279,16 @@ public final class PostgresCatalog implements Catalog, CatalogEditor {
   }
 
   private Optional<OrgCatalog> readNow(
-      SqlWork<Optional<OrgCatalog>> work, Consistency consistency) {
+      SqlWork<Optional<OrgCatalog>> work, Consistency consistency, CommitToken proven) {
     long readAt = nanoTime.getAsLong();
     return database
         .forFleet()
         .read(consistency, Deadline.in(settings.changeLimit()), work)
-        .map(found -> remember(found, readAt));
+        .map(found -> remember(found, readAt, proven));
   }
 
   /** What is known afterwards: the newer of the two. */
-  private OrgCatalog remember(OrgCatalog found, long readAt) {
+  private OrgCatalog remember(OrgCatalog found, long readAt, CommitToken proven) {
     OrgId org = found.organisation().id();
     if (byId.size() >= settings.maxOrganisations() && !byId.containsKey(org)) {
       forgetOldest();
@@ -279,12 +300,15 @@ public final class PostgresCatalog implements Catalog, CatalogEditor {
             (id, before) -> {
               if (before == null || before.catalog.version() < found.version()) {
                 isNews[0] = true;
-                return new Known(found, readAt);
+                return new Known(found, readAt, proven);
               }
+              // one that is newer has it as well
+              CommitToken all = before.proven.orLater(proven);
               if (before.catalog.version() > found.version()) {
+                before.proven = all;
                 return before; // a lagging replica answered
               }
-              return new Known(before.catalog, readAt); // same version, same instance
+              return new Known(before.catalog, readAt, all); // same version, same instance
             });
     bySlug.put(now.catalog.organisation().slug(), now);
     unknownUntil.remove(now.catalog.organisation().slug());
@@ -395,8 +419,9 @@ public final class PostgresCatalog implements Catalog, CatalogEditor {
    * believe it failed.
    */
   private void changed(OrgId org) {
+    CommitToken written = database.position().orElse(CommitToken.NONE);
     try {
-      readNow(connection -> OrgReader.byId(connection, org), Consistency.strong());
+      readNow(connection -> OrgReader.byId(connection, org), Consistency.strong(), written);
     } catch (RuntimeException e) {
       markStale(org);
       log.warn("a change of organisation {} could not be read back: {}", org, e.getMessage());
@@ -405,7 +430,7 @@ public final class PostgresCatalog implements Catalog, CatalogEditor {
     if (bus == null) {
       return; // the others find out when they refresh
     }
-    bus.publish(TOPIC, org.toString(), org.toString().getBytes(UTF_8))
+    bus.publish(TOPIC, org.toString(), written.text().getBytes(UTF_8))
         .whenComplete(
             (position, failure) -> {
               if (failure != null) {
@@ -437,7 +462,19 @@ public final class PostgresCatalog implements Catalog, CatalogEditor {
       unknownUntil.clear(); // it may be a new organisation
       if (byId.containsKey(org)) {
         markStale(org);
-        var unused = readAgain(org, Consistency.strong());
+        var unused = readAgain(org, atLeast(event));
+      }
+    }
+
+    /** Backends of earlier versions, and those that wrote for nobody, do not say how far it is. */
+    private static Consistency atLeast(Event event) {
+      try {
+        CommitToken written = CommitToken.of(new String(event.payload(), UTF_8));
+        return written.equals(CommitToken.NONE)
+            ? Consistency.strong()
+            : Consistency.session(written);
+      } catch (IllegalArgumentException e) {
+        return Consistency.strong();
       }
     }
 

@@ -20,6 +20,8 @@ import java.sql.SQLTransientConnectionException;
 import java.sql.Statement;
 import java.time.Duration;
 import java.util.Map;
+import java.util.Optional;
+import java.util.function.Supplier;
 import javax.sql.DataSource;
 import org.jspecify.annotations.Nullable;
 import org.osgi.service.component.annotations.Activate;
@@ -103,6 +105,16 @@ public final class PostgresDatabase implements Database, HealthCheck, AutoClosea
     return read("", consistency, deadline, work);
   }
 
+  @Override
+  public <T> T following(Optional<CommitToken> known, Supplier<T> work) {
+    return Following.run(known, work);
+  }
+
+  @Override
+  public Optional<CommitToken> position() {
+    return Following.position();
+  }
+
   /** The database with the rows of somebody. */
   private final class Scoped implements Database {
     private final String scope;
@@ -119,6 +131,16 @@ public final class PostgresDatabase implements Database, HealthCheck, AutoClosea
     @Override
     public <T> T read(Consistency consistency, Deadline deadline, SqlWork<T> work) {
       return PostgresDatabase.this.read(scope, consistency, deadline, work);
+    }
+
+    @Override
+    public <T> T following(Optional<CommitToken> known, Supplier<T> work) {
+      return PostgresDatabase.this.following(known, work);
+    }
+
+    @Override
+    public Optional<CommitToken> position() {
+      return PostgresDatabase.this.position();
     }
 
     @Override
@@ -228,6 +250,7 @@ public final class PostgresDatabase implements Database, HealthCheck, AutoClosea
         server.writes().giveBack(connection, broken);
       }
       if (token != null) {
+        Following.wrote(token);
         return new Written<>(value, token);
       }
     }

@@ -289,6 +289,13 @@ final class Router implements AutoCloseable {
       if (consistency instanceof Consistency.Session session) {
         needed = session.token().lsn();
         timeline = session.token().timeline();
+        if (session.maxLag().isPresent()) {
+          timeline = Math.max(timeline, newestTimeline);
+          replicas = !positions.isEmpty();
+          long recent =
+              replicas ? positions.needed(reference(), session.maxLag().get().toNanos()) : 0;
+          needed = Long.compareUnsigned(recent, needed) > 0 ? recent : needed;
+        }
       } else if (consistency instanceof Consistency.Eventual eventual) {
         // how old a replica is can't be told before a primary was seen
         replicas = !positions.isEmpty();

@@ -18,6 +18,7 @@ import java.sql.Connection;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
@@ -158,6 +159,30 @@ class PostgresDatabaseTest {
                       return 0;
                     }))
         .isInstanceOf(SqlFailedException.class);
+  }
+
+  /** A pool that keeps it would fail every later write as well. */
+  @Test
+  void a_connection_that_refused_a_write_is_not_used_again() {
+    List<Integer> processes = new ArrayList<>();
+    database.write(
+        soon(),
+        connection -> {
+          try (var statement = connection.createStatement();
+              var row = statement.executeQuery("select pg_backend_pid()")) {
+            row.next();
+            processes.add(row.getInt(1));
+          }
+          try (var statement = connection.createStatement()) {
+            if (processes.size() == 1) {
+              statement.execute("set transaction read only");
+            }
+            return statement.executeUpdate("insert into counted values (6)");
+          }
+        });
+
+    assertThat(processes).hasSize(2).doesNotHaveDuplicates();
+    assertThat(count()).isEqualTo(1);
   }
 
   @Test

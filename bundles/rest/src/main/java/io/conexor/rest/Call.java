@@ -10,6 +10,7 @@ import io.conexor.api.http.HttpExchange;
 import io.conexor.api.node.NodeId;
 import java.time.Instant;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
@@ -22,6 +23,9 @@ final class Call {
 
   /** Values of the path's placeholders, in order. */
   final List<String> path;
+
+  /** What the session keeps; empty without one. Set once, before the operation runs. */
+  Map<String, String> attributes = Map.of();
 
   private final AuditTrail audit;
   private final NodeId node;

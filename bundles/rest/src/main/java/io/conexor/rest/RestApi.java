@@ -32,6 +32,7 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.security.MessageDigest;
+import java.time.Clock;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -102,6 +103,7 @@ public final class RestApi implements HttpRoute {
   private final ThreadPoolExecutor workers;
   private final List<Operation> operations = new ArrayList<>();
   private final byte[] openApi;
+  private final Positions positions;
 
   /** Bound by the framework, which binds a replacement before it unbinds the old one. */
   private final AtomicReference<@Nullable SessionStore> sessions = new AtomicReference<>();
@@ -169,6 +171,7 @@ public final class RestApi implements HttpRoute {
     this.openApi = openApi();
     Idempotency once = new Idempotency(database);
     LeftQueries left = new LeftQueries(calls, tokens, settings);
+    this.positions = new Positions(database, tokens, this::sessions, Clock.systemUTC());
     declare(
         new QueryOperation(catalog, directory, calls, once, left, workers, settings),
         left,
@@ -420,6 +423,7 @@ public final class RestApi implements HttpRoute {
                     call.problem(problem(failure).problem);
                   } else if (outcome instanceof Access.Authentication.Granted granted) {
                     call.is(granted.principal());
+                    call.attributes = granted.attributes();
                     admit(operation, call, credential.get());
                   } else if (outcome instanceof Access.Authentication.Refused refused) {
                     refuse(call, Problem.of(401, "credential_refused", refused.reason()));
@@ -482,12 +486,13 @@ public final class RestApi implements HttpRoute {
         List.of());
   }
 
-  private static void perform(Operation operation, Call call) {
+  private void perform(Operation operation, Call call) {
     try {
-      Answer answer = operation.handler().run(call);
-      if (answer != null) {
-        respond(call, answer);
-      }
+      Optional<Answer> answer =
+          operation.blocks()
+              ? positions.following(call, () -> operation.handler().run(call))
+              : Optional.ofNullable(operation.handler().run(call));
+      answer.ifPresent(now -> respond(call, now));
     } catch (RuntimeException e) {
       Problem problem = problem(e).problem;
       if (problem.status() >= 500) {

@@ -479,6 +479,28 @@ class RestApiTest {
   }
 
   @Test
+  void a_change_says_how_far_it_got_and_only_what_was_said_is_taken_back() {
+    ScriptedExchange changed = create("k-p", "{\"kind\":\"ADMIN\",\"name\":\"ci\"}");
+    String said = changed.answered.get("Conexor-Position");
+
+    assertThat(said).isNotEmpty().hasSizeLessThan(200);
+    assertThat(listedWith(said).status).isEqualTo(200);
+    assertThat(listedWith(said).answered).doesNotContainKey("Conexor-Position");
+    for (String wrong : List.of("", "x", "7/3000060", "A" + said.substring(1), "A".repeat(5_000))) {
+      ScriptedExchange refused = listedWith(wrong);
+      assertThat(refused.status).as(wrong).isEqualTo(400);
+      assertThat(refused.json().get("code").stringValue()).isEqualTo("position_invalid");
+    }
+  }
+
+  private ScriptedExchange listedWith(String position) {
+    return send(
+        new ScriptedExchange("GET", "/keys", "")
+            .header("X-API-Key", "admin")
+            .header("Conexor-Position", position));
+  }
+
+  @Test
   void a_create_that_failed_may_be_repeated() {
     assertThat(create("k-2", "{\"kind\":\"ADMIN\"}").status).isEqualTo(400);
     assertThat(create("k-2", "{\"kind\":\"ADMIN\",\"name\":\"ci\"}").status).isEqualTo(201);

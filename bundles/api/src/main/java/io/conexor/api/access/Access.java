@@ -3,6 +3,7 @@ package io.conexor.api.access;
 import io.conexor.api.Secret;
 import io.conexor.api.catalog.OrgId;
 import io.conexor.api.session.Session;
+import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CompletionStage;
 import org.osgi.annotation.versioning.ProviderType;
@@ -48,7 +49,14 @@ public interface Access {
 
   /** The outcome of {@link #authenticate}. */
   sealed interface Authentication {
-    record Granted(Principal principal) implements Authentication {}
+    /**
+     * @param attributes what the session keeps; empty without one
+     */
+    record Granted(Principal principal, Map<String, String> attributes) implements Authentication {
+      public Granted(Principal principal) {
+        this(principal, Map.of());
+      }
+    }
 
     /**
      * @param reason for people, e.g. {@code the key has expired}; reveals nothing to those who hold

@@ -4,6 +4,8 @@ import io.conexor.api.Deadline;
 import io.conexor.api.catalog.OrgId;
 import java.sql.Connection;
 import java.sql.SQLException;
+import java.util.Optional;
+import java.util.function.Supplier;
 import org.osgi.annotation.versioning.ConsumerType;
 import org.osgi.annotation.versioning.ProviderType;
 
@@ -36,6 +38,20 @@ public interface Database {
    * Runs work in a read-only transaction on a server fresh enough. The work may run more than once.
    */
   <T> T read(Consistency consistency, Deadline deadline, SqlWork<T> work);
+
+  /**
+   * Does something for a caller of whom is known what they have written so far, here or elsewhere.
+   * Meanwhile {@link #position} tells this, and every write of this thread adds to it.
+   *
+   * @param known the latest token of the caller; empty = nobody knows
+   */
+  <T> T following(Optional<CommitToken> known, Supplier<T> work);
+
+  /**
+   * What the caller that this thread is {@linkplain #following} has written; empty when nobody
+   * knows: then only the primary is sure to have it.
+   */
+  Optional<CommitToken> position();
 
   /** The same database, where only rows of this organisation are seen and may be written. */
   Database forOrganisation(OrgId org);

@@ -23,6 +23,9 @@ import org.osgi.annotation.versioning.ProviderType;
 @ProviderType
 public interface SessionStore {
 
+  /** See {@link #update}. */
+  String GROWING = "max.";
+
   /**
    * Starts a login under a new random id.
    *
@@ -37,7 +40,8 @@ public interface SessionStore {
   Optional<Session> find(SessionId id);
 
   /**
-   * Sets and removes single attributes, leaving the others alone.
+   * Sets and removes single attributes, leaving the others alone. Attributes whose name begins with
+   * {@value #GROWING} only grow: of two values the greater text is kept, whichever comes last.
    *
    * @return the session afterwards, or empty if it is gone (nothing was written)
    * @throws IllegalArgumentException when the attributes would pass the store's size limit; nothing

@@ -8,8 +8,10 @@ import io.conexor.api.catalog.OrgId;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.SQLException;
+import java.util.Optional;
 import java.util.concurrent.ConcurrentLinkedDeque;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.Supplier;
 
 /**
  * The simplest {@link Database} there is, for the tests of bundles that use one: a few connections
@@ -20,6 +22,8 @@ public final class DirectDatabase implements Database, AutoCloseable {
   private final LocalPostgres server;
   private final String scope;
   private final ConcurrentLinkedDeque<Connection> idle;
+
+  private static final ThreadLocal<Optional<CommitToken>> FOLLOWED = new ThreadLocal<>();
 
   /** Reads and writes begun, for tests that prove that none was needed. */
   public final AtomicInteger uses;
@@ -51,12 +55,33 @@ public final class DirectDatabase implements Database, AutoCloseable {
 
   @Override
   public <T> Written<T> write(Deadline deadline, SqlWork<T> work) {
-    return new Written<>(run(work), CommitToken.NONE);
+    T value = run(work);
+    CommitToken token = new CommitToken(1, uses.get());
+    if (FOLLOWED.get() != null) {
+      FOLLOWED.set(Optional.of(token));
+    }
+    return new Written<>(value, token);
   }
 
   @Override
   public <T> T read(Consistency consistency, Deadline deadline, SqlWork<T> work) {
     return run(work);
+  }
+
+  @Override
+  public <T> T following(Optional<CommitToken> known, Supplier<T> work) {
+    FOLLOWED.set(known);
+    try {
+      return work.get();
+    } finally {
+      FOLLOWED.remove();
+    }
+  }
+
+  @Override
+  public Optional<CommitToken> position() {
+    Optional<CommitToken> known = FOLLOWED.get();
+    return known == null ? Optional.empty() : known;
   }
 
   private <T> T run(SqlWork<T> work) {

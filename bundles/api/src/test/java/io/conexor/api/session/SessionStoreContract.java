@@ -159,6 +159,19 @@ public abstract class SessionStoreContract {
   }
 
   @Test
+  void an_attribute_that_grows_keeps_its_greatest_text() {
+    Session session = store().create(subject(), Map.of("max.seen", "00a1"), HOUR);
+
+    store().update(session.id(), Map.of("max.seen", "00b2", "seen", "b"), List.of());
+    elsewhere().update(session.id(), Map.of("max.seen", "00a9", "seen", "a"), List.of());
+
+    assertThat(store().find(session.id()).orElseThrow().attributes())
+        .isEqualTo(Map.of("max.seen", "00b2", "seen", "a"));
+    store().update(session.id(), Map.of(), List.of("max.seen"));
+    assertThat(store().find(session.id()).orElseThrow().attributes()).containsOnlyKeys("seen");
+  }
+
+  @Test
   void concurrent_updates_of_different_attributes_all_survive() throws Exception {
     Session made = store().create(subject(), Map.of(), HOUR);
     int writers = 8;

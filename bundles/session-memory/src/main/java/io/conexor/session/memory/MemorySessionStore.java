@@ -293,7 +293,15 @@ public final class MemorySessionStore implements SessionHandover {
               }
               Map<String, String> changed = new HashMap<>(current.attributes());
               remove.forEach(changed::remove);
-              changed.putAll(set);
+              set.forEach(
+                  (name, value) ->
+                      changed.merge(
+                          name,
+                          value,
+                          (before, now) ->
+                              name.startsWith(GROWING) && before.compareTo(now) > 0
+                                  ? before
+                                  : now));
               checkLimits(changed);
               return current.with(Map.copyOf(changed));
             });

@@ -65,20 +65,25 @@ final class Scripts {
 
   /**
    * KEYS: session. ARGV: most attributes, most bytes, number of removed, removed..., field, value,
-   * ... Attributes are fields that start with {@code a:}. Answers {@code ["!", what]} when a limit
-   * would be passed.
+   * ... Attributes are fields that start with {@code a:}; those that start with {@code a:max.} keep
+   * the greater text. Answers {@code ["!", what]} when a limit would be passed.
    */
   static final String UPDATE =
       """
       local have = redis.call('HGETALL', KEYS[1])
       if #have == 0 then return {} end
       local removed = tonumber(ARGV[3])
-      local sizes, count, bytes = {}, 0, 0
+      local sizes, count, bytes, grown = {}, 0, 0, {}
       for i = 1, #have, 2 do
         if string.sub(have[i], 1, 2) == 'a:' then sizes[have[i]] = #have[i] - 2 + #have[i + 1] end
+        if string.sub(have[i], 1, 6) == 'a:max.' then grown[have[i]] = have[i + 1] end
       end
       for i = 4, 3 + removed do sizes[ARGV[i]] = nil end
-      for i = 4 + removed, #ARGV, 2 do sizes[ARGV[i]] = #ARGV[i] - 2 + #ARGV[i + 1] end
+      for i = 4 + removed, #ARGV, 2 do
+        local before = grown[ARGV[i]]
+        if before and before > ARGV[i + 1] then ARGV[i + 1] = before end
+        sizes[ARGV[i]] = #ARGV[i] - 2 + #ARGV[i + 1]
+      end
       for _, size in pairs(sizes) do count = count + 1; bytes = bytes + size end
       if count > tonumber(ARGV[1]) then return {'!', count .. ' attributes'} end
       if bytes > tonumber(ARGV[2]) then return {'!', bytes .. ' bytes of attributes'} end
