@@ -9,10 +9,13 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 
-/** One session as Redis answers it: {@code [remaining ms, field, value, ...]} or its plain hash. */
+/**
+ * One session as Redis answers it: {@code [remaining ms, field, value, ...]}, or its plain hash,
+ * which says itself until when it lives.
+ */
 final class Fields {
 
-  final long remaining;
+  private final long now = Instant.now().toEpochMilli();
   private long timeToLive;
   private long created;
   private long expires;
@@ -23,13 +26,15 @@ final class Fields {
     for (int i = from + 1; i + 1 < answer.size(); i += 2) {
       take(text(answer.get(i)), text(answer.get(i + 1)));
     }
-    remaining = Long.parseLong(text(answer.get(from)));
+    String remaining = text(answer.get(from));
+    if (!remaining.isEmpty()) {
+      expires = now + Long.parseLong(remaining);
+    }
   }
 
-  /** From the plain hash, which says itself until when it lives; Redis decides when it is gone. */
+  /** From the plain hash; Redis decides when it is gone. */
   Fields(Map<?, ?> hash) {
     hash.forEach((field, value) -> take((String) field, (String) value));
-    remaining = expires - Instant.now().toEpochMilli();
   }
 
   private void take(String field, String value) {
@@ -48,16 +53,12 @@ final class Fields {
 
   /** Whether a tenth of the time has passed since it was renewed. */
   boolean isDueForRenewal() {
-    return timeToLive - remaining > timeToLive / 10;
+    return timeToLive - (expires - now) > timeToLive / 10;
   }
 
   Session session(SessionId id) {
     return new Session(
-        id,
-        subject,
-        Instant.ofEpochMilli(created),
-        Instant.now().plusMillis(remaining),
-        attributes);
+        id, subject, Instant.ofEpochMilli(created), Instant.ofEpochMilli(expires), attributes);
   }
 
   static String text(Object value) {

@@ -4,8 +4,8 @@ package io.conexor.session.redis;
  * What runs inside Redis, each atomically. All keys of one script carry the same hash tag, so they
  * live on the same server of a cluster; README.md lists them.
  *
- * <p>A session is answered as {@code [remaining ms, field, value, ...]}, a missing one as an empty
- * list.
+ * <p>A session is answered as {@code [remaining ms, field, value, ...]}, with nothing for the time
+ * when its own fields are to tell it, a missing one as an empty list.
  */
 final class Scripts {
 
@@ -72,29 +72,39 @@ final class Scripts {
       """
       local have = redis.call('HGETALL', KEYS[1])
       if #have == 0 then return {} end
-      local removed = tonumber(ARGV[3])
-      local sizes, count, bytes, grown = {}, 0, 0, {}
+      local firstSet = 4 + tonumber(ARGV[3])
+      local other = {}
+      for i = 4, firstSet - 1 do other[ARGV[i]] = true end
+      for i = firstSet, #ARGV, 2 do other[ARGV[i]] = true end
+      local grown = {}
+      local all, n, count, bytes = {''}, 1, 0, 0
       for i = 1, #have, 2 do
-        if string.sub(have[i], 1, 2) == 'a:' then sizes[have[i]] = #have[i] - 2 + #have[i + 1] end
-        if string.sub(have[i], 1, 6) == 'a:max.' then grown[have[i]] = have[i + 1] end
-      end
-      for i = 4, 3 + removed do sizes[ARGV[i]] = nil end
-      for i = 4 + removed, #ARGV, 2 do
-        local before = grown[ARGV[i]]
-        if before and before > ARGV[i + 1] then ARGV[i + 1] = before end
-        sizes[ARGV[i]] = #ARGV[i] - 2 + #ARGV[i + 1]
-      end
-      for _, size in pairs(sizes) do count = count + 1; bytes = bytes + size end
-      if count > tonumber(ARGV[1]) then return {'!', count .. ' attributes'} end
-      if bytes > tonumber(ARGV[2]) then return {'!', bytes .. ' bytes of attributes'} end
-      if removed > 0 then redis.call('HDEL', KEYS[1], unpack(ARGV, 4, 3 + removed)) end
-      if #ARGV > 3 + removed then
-        for i = 4 + removed, #ARGV, 100 do
-          redis.call('HSET', KEYS[1], unpack(ARGV, i, math.min(i + 99, #ARGV)))
+        local field = have[i]
+        if not other[field] then
+          all[n + 1], all[n + 2] = field, have[i + 1]
+          n = n + 2
+          if string.sub(field, 1, 2) == 'a:' then
+            count = count + 1
+            bytes = bytes + #field - 2 + #have[i + 1]
+          end
+        elseif string.sub(field, 1, 6) == 'a:max.' then
+          grown[field] = have[i + 1]
         end
       end
-      local all = redis.call('HGETALL', KEYS[1])
-      table.insert(all, 1, tostring(redis.call('PTTL', KEYS[1])))
+      for i = firstSet, #ARGV, 2 do
+        local before = grown[ARGV[i]]
+        if before and before > ARGV[i + 1] then ARGV[i + 1] = before end
+        all[n + 1], all[n + 2] = ARGV[i], ARGV[i + 1]
+        n = n + 2
+        count = count + 1
+        bytes = bytes + #ARGV[i] - 2 + #ARGV[i + 1]
+      end
+      if count > tonumber(ARGV[1]) then return {'!', count .. ' attributes'} end
+      if bytes > tonumber(ARGV[2]) then return {'!', bytes .. ' bytes of attributes'} end
+      if firstSet > 4 then redis.call('HDEL', KEYS[1], unpack(ARGV, 4, firstSet - 1)) end
+      for i = firstSet, #ARGV, 100 do
+        redis.call('HSET', KEYS[1], unpack(ARGV, i, math.min(i + 99, #ARGV)))
+      end
       return all
       """;
 

@@ -122,14 +122,12 @@ final class Sessions {
 
   Optional<Session> find(SessionId id) {
     // One plain command: it works where writes are refused, and costs what a raw read costs.
+    String key = keys.session(id);
     Map<?, ?> answer =
         (Map<?, ?>)
             call(
                 client ->
-                    client
-                        .<String, String>getMap(keys.session(id), StringCodec.INSTANCE)
-                        .readAllMapAsync()
-                        .thenApply(all -> all),
+                    client.<String, String>getMap(key, StringCodec.INSTANCE).readAllMapAsync(),
                 Applied.NO,
                 "find");
     if (answer.isEmpty()) {
@@ -343,7 +341,7 @@ final class Sessions {
 
   /** One command to Redis, begun. */
   private interface Command {
-    CompletionStage<Object> begin(RedissonClient client);
+    CompletionStage<?> begin(RedissonClient client);
   }
 
   private static CompletionStage<Object> eval(

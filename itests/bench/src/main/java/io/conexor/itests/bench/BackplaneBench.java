@@ -12,6 +12,8 @@ import io.conexor.backplane.redis.RedisBackplane;
 import io.conexor.itests.lab.RedisLab;
 import io.conexor.redis.client.ClientSettings;
 import java.nio.ByteBuffer;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -29,11 +31,15 @@ import org.redisson.api.stream.StreamMessageId;
 import org.redisson.api.stream.StreamReadArgs;
 import org.redisson.client.codec.ByteArrayCodec;
 
-/** One-way latency and throughput of 200-byte messages, beside raw PUBLISH and XADD. */
+/** One-way latency and throughput of 200-byte messages, beside raw PUBLISH and XADD, in turns. */
 public final class BackplaneBench {
 
-  private static final int SECONDS = Integer.getInteger("bench.seconds", 5);
+  private static final double SECONDS =
+      Double.parseDouble(System.getProperty("bench.seconds", "6"));
+  private static final int TURN_MILLIS = 400;
+  private static final int WARM_UP_TURNS = Integer.getInteger("bench.warmup", 2_400) / TURN_MILLIS;
   private static final int SIZE = 200;
+  private static final int PARTITIONS = RedisBackplane.Settings.defaults().partitions();
   private static final int WINDOW = 2_048;
   private static final ByteArrayCodec CODEC = ByteArrayCodec.INSTANCE;
 
@@ -74,10 +80,16 @@ public final class BackplaneBench {
     RTopic heard = topic(to, cluster);
     heard.addListener(byte[].class, (name, message) -> sink.accept(message));
     RTopic spoken = topic(from, cluster);
-    RStream<byte[], byte[]> written = from.getStream("raw:stream", CODEC);
-    Thread reader = new Thread(() -> readStream(to), "raw-reader");
-    reader.setDaemon(true);
-    reader.start();
+    List<RStream<byte[], byte[]>> written = new ArrayList<>();
+    List<Thread> readers = new ArrayList<>();
+    for (int i = 0; i < PARTITIONS; i++) {
+      String name = "raw:stream:" + i;
+      written.add(from.getStream(name, CODEC));
+      Thread reader = new Thread(() -> readStream(to, name), "raw-reader-" + i);
+      reader.setDaemon(true);
+      reader.start();
+      readers.add(reader);
+    }
 
     // Ours
     Topic topic = new Topic("bench");
@@ -101,29 +113,30 @@ public final class BackplaneBench {
     LockSupport.parkNanos(1_500_000_000);
 
     Sender publish = (i, m) -> spoken.publishAsync(m);
-    Sender xadd =
-        (i, m) ->
-            written.addAsync(
-                StreamAddArgs.entry(new byte[] {'b'}, m).trimNonStrict().maxLen(20_000).noLimit());
+    Sender xadd = (i, m) -> written.get(0).addAsync(entry(m));
+    Sender xaddMany = (i, m) -> written.get(i % PARTITIONS).addAsync(entry(m));
     Sender one = (i, m) -> out.publish(topic, "one", m);
     Sender many = (i, m) -> out.publish(topic, "key-" + i % 64, m);
     Sender direct = (i, m) -> out.send(receiver, channel, m);
-    for (boolean measured : new boolean[] {false, true}) {
-      BenchReport paced = measured ? report : new BenchReport("warm-up");
-      int seconds = measured ? SECONDS : 3;
-      for (int rate : new int[] {1_000, 0}) {
-        String name = rate > 0 ? "backplane.oneway.1000" : "backplane.max";
-        measure(paced, name, at + "/raw PUBLISH", rate, seconds, publish);
-        measure(paced, name, at + "/raw XADD XREAD", rate, seconds, xadd);
-        measure(paced, name, at + "/conexor event, one partition", rate, seconds, one);
-        measure(paced, name, at + "/conexor event, many partitions", rate, seconds, many);
-        measure(paced, name, at + "/conexor direct", rate, seconds, direct);
-      }
+    for (int rate : new int[] {1_000, 0}) {
+      String name = rate > 0 ? "backplane.oneway.1000" : "backplane.max";
+      Turns turns = new Turns();
+      Map<String, Sender> senders = new LinkedHashMap<>();
+      senders.put("raw PUBLISH", publish);
+      senders.put("conexor direct", direct);
+      senders.put("raw XADD XREAD, one stream", xadd);
+      senders.put("conexor event, one partition", one);
+      senders.put("raw XADD XREAD, many streams", xaddMany);
+      senders.put("conexor event, many partitions", many);
+      senders.forEach(
+          (subject, by) -> turns.subject(at + "/" + subject, () -> turn(subject, rate, by)));
+      int count = (int) Math.ceil(SECONDS * 1_000 / TURN_MILLIS);
+      turns.run(report, name, rate > 0 ? 1 : WINDOW, WARM_UP_TURNS, count);
     }
     subscription.close();
     out.close();
     in.close();
-    reader.interrupt();
+    readers.forEach(Thread::interrupt);
     from.shutdown();
     to.shutdown();
   }
@@ -132,8 +145,12 @@ public final class BackplaneBench {
     return sharded ? client.getShardedTopic("raw", CODEC) : client.getTopic("raw", CODEC);
   }
 
-  private static void readStream(RedissonClient client) {
-    RStream<byte[], byte[]> stream = client.getStream("raw:stream", CODEC);
+  private static StreamAddArgs<byte[], byte[]> entry(byte[] message) {
+    return StreamAddArgs.entry(new byte[] {'b'}, message).trimNonStrict().maxLen(20_000).noLimit();
+  }
+
+  private static void readStream(RedissonClient client, String name) {
+    RStream<byte[], byte[]> stream = client.getStream(name, CODEC);
     StreamMessageId last = StreamMessageId.NEWEST;
     while (!Thread.interrupted()) {
       try {
@@ -155,14 +172,13 @@ public final class BackplaneBench {
   /**
    * @param rate messages per second, or 0 for as many as go with {@link #WINDOW} unconfirmed
    */
-  private static void measure(
-      BenchReport report, String name, String subject, int rate, int seconds, Sender sender)
+  private static BenchReport.Figures turn(String subject, int rate, Sender sender)
       throws InterruptedException {
-    BenchReport.Sample sample = new BenchReport.Sample(8_000_000);
+    BenchReport.Sample sample = new BenchReport.Sample(1_000_000);
     sink = message -> sample.add(System.nanoTime() - ByteBuffer.wrap(message).getLong());
     Semaphore window = new Semaphore(WINDOW);
     long start = System.nanoTime();
-    long end = start + seconds * 1_000_000_000L;
+    long end = start + TURN_MILLIS * 1_000_000L;
     int sent = 0;
     while (System.nanoTime() < end) {
       if (rate > 0) {
@@ -177,11 +193,11 @@ public final class BackplaneBench {
     }
     long patience = System.nanoTime() + 3_000_000_000L;
     while (sample.count() < sent && System.nanoTime() < patience) {
-      LockSupport.parkNanos(1_000_000);
+      LockSupport.parkNanos(100_000);
     }
     if (sample.count() != sent) {
       System.out.println(subject + ": sent " + sent + ", arrived " + sample.count());
     }
-    report.row(name, subject, rate > 0 ? 1 : WINDOW, sample);
+    return sample.figures();
   }
 }

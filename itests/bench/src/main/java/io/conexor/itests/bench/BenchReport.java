@@ -43,6 +43,15 @@ public final class BenchReport {
       return count.get();
     }
 
+    /** What it came to until now. */
+    public Figures figures() {
+      double seconds = (System.nanoTime() - start) / 1e9;
+      double cpuMicros = (processCpu() - cpu) / 1e3;
+      int n = count.get();
+      return new Figures(
+          n / seconds, percentileMillis(0.5), percentileMillis(0.99), cpuMicros / Math.max(1, n));
+    }
+
     private double percentileMillis(double p) {
       int n = Math.min(count.get(), nanos.length);
       if (n == 0) {
@@ -54,20 +63,25 @@ public final class BenchReport {
     }
   }
 
+  /** What a number of operations came to. */
+  public record Figures(double rps, double p50Ms, double p99Ms, double cpuUsPerOp) {}
+
   /** Adds what was measured since the sample was made. */
   public void row(String benchCase, String subject, int concurrency, Sample sample) {
-    double seconds = (System.nanoTime() - sample.start) / 1e9;
-    int n = sample.count();
-    String row =
+    row(benchCase, subject, concurrency, sample.figures());
+  }
+
+  /** Adds what was measured, and prints it. */
+  public void row(String benchCase, String subject, int concurrency, Figures figures) {
+    System.out.println(
         add(
             benchCase,
             subject,
             concurrency,
-            n / seconds,
-            sample.percentileMillis(0.5),
-            sample.percentileMillis(0.99),
-            (processCpu() - sample.cpu) / 1e3 / Math.max(1, n));
-    System.out.println(row);
+            figures.rps(),
+            figures.p50Ms(),
+            figures.p99Ms(),
+            figures.cpuUsPerOp()));
   }
 
   /** Adds what was measured elsewhere, without printing it. */
