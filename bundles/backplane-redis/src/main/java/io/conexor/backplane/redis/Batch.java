@@ -7,15 +7,18 @@ import io.conexor.api.backplane.Position;
 import io.conexor.api.backplane.Topic;
 import io.conexor.api.node.NodeId;
 import java.nio.ByteBuffer;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HexFormat;
 import java.util.List;
 
 /**
  * Some events of one writer that were appended together: one entry of the stream, or one ring of
  * the bell.
  *
- * @param previous the {@link #id} of the batch before it in the stream, "" for the first
+ * @param previous the {@link #chain} of the batch before it in the stream, "" for the first
  * @param first the offset of its first event
  * @param last the offset of its last event
  * @param body the events; empty when the bell rang without them
@@ -31,9 +34,19 @@ record Batch(
 
   private static final int RING_FIELDS = 7;
 
-  /** With the epoch in it, since batches that are appended again keep writer and sequence. */
-  String id() {
-    return epoch + "/" + writer + ":" + sequence;
+  /**
+   * Stands for this batch and all before it in the stream: SHA-1 over the chain before it and its
+   * own name. Two streams that end with the same batch differ in it if anything differs before. It
+   * is no secret; {@link Scripts#APPEND} makes the same.
+   */
+  String chain() {
+    String link = previous + "/" + epoch + "/" + writer + ":" + sequence;
+    try {
+      byte[] digest = MessageDigest.getInstance("SHA-1").digest(link.getBytes(UTF_8));
+      return HexFormat.of().formatHex(digest);
+    } catch (NoSuchAlgorithmException e) {
+      throw new IllegalStateException(e); // every Java platform has it
+    }
   }
 
   /** From the fields of an entry as the scripts answer them, six per batch. */

@@ -59,7 +59,7 @@ final class EventReader implements Subscription {
     @Nullable Position given;
     String epoch = "";
     long offset;
-    String lastId = "";
+    String chain = "";
     boolean seen;
     boolean reading;
     boolean readAgain;
@@ -183,7 +183,7 @@ final class EventReader implements Subscription {
       partitions.forEach(this::read);
     }
     Batch batch = ring.batch();
-    boolean fits = p.state == State.LIVE && p.given == null && batch.previous().equals(p.lastId);
+    boolean fits = p.state == State.LIVE && p.given == null && batch.previous().equals(p.chain);
     if (fits && ring.complete()) {
       deliver(p, batch, p.offset);
     } else if (p.state != State.LIVE
@@ -239,7 +239,7 @@ final class EventReader implements Subscription {
   private void absorb(Partition p, List<Object> answer) {
     String headEpoch = Batch.text(answer.get(0));
     long headOffset = Long.parseLong(Batch.text(answer.get(1)));
-    String headId = Batch.text(answer.get(2));
+    String headChain = Batch.text(answer.get(2));
     List<Batch> batches = new ArrayList<>();
     for (int i = Scripts.READ_HEADER; i < answer.size(); i += Batch.ENTRY_FIELDS) {
       batches.add(Batch.ofEntry(answer, i));
@@ -248,7 +248,7 @@ final class EventReader implements Subscription {
       case STARTING -> {
         Position given = p.given;
         if (given == null) {
-          moveTo(p, headEpoch, headOffset, headId);
+          moveTo(p, headEpoch, headOffset, headChain);
           p.floorEpoch = headEpoch;
           p.floor = headOffset;
           p.state = State.LIVE;
@@ -279,11 +279,11 @@ final class EventReader implements Subscription {
         p.given = null;
         p.moved = false;
         if (batches.isEmpty()) {
-          moveTo(p, headEpoch, headOffset, headId);
+          moveTo(p, headEpoch, headOffset, headChain);
         }
         deliverAll(p, batches);
       }
-      case LIVE -> goOn(p, batches, headEpoch, headId);
+      case LIVE -> goOn(p, batches, headEpoch, headChain);
     }
     if (!batches.isEmpty() || p.state == State.RESTARTING || p.state == State.REWINDING) {
       p.readAgain = true; // there may be more than one answer holds
@@ -310,20 +310,29 @@ final class EventReader implements Subscription {
     deliverAll(p, batches);
   }
 
-  private void goOn(Partition p, List<Batch> batches, String headEpoch, String headId) {
+  private void goOn(Partition p, List<Batch> batches, String headEpoch, String headChain) {
     if (batches.isEmpty()) {
-      if (!headEpoch.isEmpty() && !headId.equals(p.lastId)) {
+      if (!headEpoch.isEmpty() && !headChain.equals(p.chain)) {
         rewind(p); // the stream ends before what was delivered
       }
       return;
     }
     Batch first = batches.get(0);
-    if (first.previous().equals(p.lastId)) {
+    if (first.previous().equals(p.chain)) {
       deliverAll(p, batches);
-    } else if (first.last() <= p.offset) {
-      // It was delivered while this answer was on its way.
-      deliverAll(p, batches.stream().filter(b -> b.last() > p.offset).toList());
-    } else if (first.epoch().equals(p.epoch) && first.first() > p.offset + 1) {
+      return;
+    }
+    // What was delivered while this answer was on its way; what comes after it must still fit.
+    int ahead = 0;
+    while (ahead < batches.size() && batches.get(ahead).last() <= p.offset) {
+      ahead++;
+    }
+    if (ahead == batches.size()) {
+      return; // the next read shows whether it was these
+    }
+    if (ahead > 0 && batches.get(ahead).previous().equals(p.chain)) {
+      deliverAll(p, batches.subList(ahead, batches.size()));
+    } else if (ahead == 0 && first.epoch().equals(p.epoch) && first.first() > p.offset + 1) {
       gap(p, before(p, first));
       deliverAll(p, batches);
     } else {
@@ -362,7 +371,7 @@ final class EventReader implements Subscription {
     if (p.unproven.remove(batch.writer()) && !follows) {
       gap(p, before(p, batch));
     }
-    moveTo(p, batch.epoch(), batch.last(), batch.id());
+    moveTo(p, batch.epoch(), batch.last(), batch.chain());
     if (repeated) {
       counters.duplicates.add(batch.last() - batch.first() + 1);
       return;
@@ -403,7 +412,7 @@ final class EventReader implements Subscription {
     }
   }
 
-  private static void moveTo(Partition p, String epoch, long offset, String id) {
+  private static void moveTo(Partition p, String epoch, long offset, String chain) {
     if (!p.epoch.equals(epoch)) {
       p.epoch = epoch;
       p.lives.add(epoch);
@@ -412,7 +421,7 @@ final class EventReader implements Subscription {
       }
     }
     p.offset = offset;
-    p.lastId = id;
+    p.chain = chain;
   }
 
   private static Position before(Partition p, Batch batch) {

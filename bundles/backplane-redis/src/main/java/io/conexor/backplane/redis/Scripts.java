@@ -11,6 +11,8 @@ final class Scripts {
    * "bump" also begin a new epoch), 9 bell, 10 command that rings it, 11 topic, 12 largest body to
    * ring with.
    *
+   * <p>The head's field l is the chain so far, see {@link Batch#chain}.
+   *
    * <p>Answers {@code [A, epoch, last]} appended, {@code [D, epoch, last]} appended before, or
    * {@code [M, sequence]} when batches after that one are missing: the tail was lost, and the
    * writer must append them again first. Numbers stay below 1e14, which Lua prints in full.
@@ -66,7 +68,8 @@ final class Scripts {
         end
         checked = bytes
       end
-      call('HSET', KEYS[2], 'e', epoch, 'o', last, 'l', epoch .. '/' .. id, 'b', bytes,
+      local chain = redis.sha1hex(prev .. '/' .. epoch .. '/' .. id)
+      call('HSET', KEYS[2], 'e', epoch, 'o', last, 'l', chain, 'b', bytes,
           'c', checked, node, ARGV[3] .. ' ' .. epoch .. ' ' .. last)
       if stored == 0 and call('HLEN', KEYS[2]) > 1000 then
         for _, field in ipairs(call('HKEYS', KEYS[2])) do
@@ -84,7 +87,7 @@ final class Scripts {
 
   /**
    * KEYS: stream, head. ARGV: offset to read after, or "" for the head alone; most bytes. Answers
-   * {@code [epoch, last, id of the last batch, (epoch, first, last, previous, id, body)...]}.
+   * {@code [epoch, last, chain, (epoch, first, last, previous, id, body)...]}.
    */
   static final String READ =
       """

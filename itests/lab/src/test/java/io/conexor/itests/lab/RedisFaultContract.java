@@ -20,6 +20,7 @@ import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.locks.LockSupport;
+import org.awaitility.Awaitility;
 import org.junit.jupiter.api.Test;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -35,8 +36,14 @@ abstract class RedisFaultContract {
   private static final int EVENTS = FULL ? 10_000 : 3_000;
   private static final int PER_SECOND = 500;
 
-  /** Failover of Redis itself (lab: about 2.3 s at a detection time of 1 s), and 2 s of ours. */
-  private static final long LONGEST_MILLIS = 2_500 + 2_000;
+  /** What is ours, after Redis itself has chosen a new primary. */
+  private static final long OURS_MILLIS = 2_000;
+
+  /**
+   * How long a session request waits for Redis at most. Redis itself takes about 2.3 s in the lab,
+   * at a detection time of 1 s; when its sentinels disagree they wait longer than this.
+   */
+  private static final long LONGEST_MILLIS = 2_500 + OURS_MILLIS;
 
   abstract RedisLab lab();
 
@@ -47,10 +54,13 @@ abstract class RedisFaultContract {
         SessionLoad people = new SessionLoad(fleet, 12, Duration.ofMillis(10))) {
       events.start();
       park(Duration.ofSeconds(1));
-      lab().primaries().get(0).process().kill();
-      park(Duration.ofSeconds(5));
+      RedisServer primary = lab().primaries().get(0);
+      Failover redis = new Failover(lab(), primary);
+      primary.process().kill();
+      redis.await();
+      park(Duration.ofSeconds(3));
 
-      finish("kill", events, people);
+      finish("kill", redis, events, people);
     }
   }
 
@@ -107,12 +117,14 @@ abstract class RedisFaultContract {
       events.start();
       park(Duration.ofSeconds(1));
       RedisServer primary = lab().primaries().get(0);
+      Failover redis = new Failover(lab(), primary);
       primary.process().freeze();
-      park(Duration.ofSeconds(FULL ? 15 : 5));
+      redis.await();
+      park(Duration.ofSeconds(FULL ? 13 : 3));
       primary.process().thaw();
       park(Duration.ofSeconds(FULL ? 15 : 2));
 
-      finish("freeze", events, people);
+      finish("freeze", redis, events, people);
     }
   }
 
@@ -125,12 +137,14 @@ abstract class RedisFaultContract {
       events.start();
       park(Duration.ofSeconds(1));
       RedisServer primary = net.primaries().get(0);
+      Failover redis = new Failover(net, primary);
       net.cut(primary, true);
-      park(Duration.ofSeconds(FULL ? 15 : 5));
+      redis.await();
+      park(Duration.ofSeconds(FULL ? 13 : 3));
       net.cut(primary, false);
       park(Duration.ofSeconds(FULL ? 15 : 2));
 
-      finish("partition", events, people);
+      finish("partition", redis, events, people);
     }
   }
 
@@ -281,13 +295,41 @@ abstract class RedisFaultContract {
     }
   }
 
-  private static void finish(String fault, EventLoad events, SessionLoad people) throws Exception {
+  /** From the fault until as many other servers say that they are primaries as did before. */
+  private static final class Failover {
+    private final RedisLab lab;
+    private final RedisServer broken;
+    private final int primaries;
+    private final long since;
+    private long millis;
+
+    Failover(RedisLab lab, RedisServer broken) {
+      this.lab = lab;
+      this.broken = broken;
+      this.primaries = lab.primaries().size();
+      this.since = System.nanoTime();
+    }
+
+    void await() {
+      Awaitility.await("a new primary")
+          .atMost(Duration.ofSeconds(30))
+          .pollInterval(Duration.ofMillis(50))
+          .until(
+              () ->
+                  lab.servers().stream().filter(s -> s != broken && s.isPrimary()).count()
+                      >= primaries);
+      millis = (System.nanoTime() - since) / 1_000_000;
+    }
+  }
+
+  private static void finish(String fault, Failover redis, EventLoad events, SessionLoad people)
+      throws Exception {
     try {
       await().atMost(Duration.ofSeconds(40)).until(events::isComplete);
     } finally {
       people.stop();
       log.info("{}: {}", fault, events);
-      log.info("{}: {}", fault, people);
+      log.info("{}: {}, new primary after {} ms", fault, people, redis.millis);
     }
     park(Duration.ofMillis(1_500)); // what would come doubled comes now
 
@@ -296,8 +338,12 @@ abstract class RedisFaultContract {
         .containsOnly(0);
     assertThat(people.loggedOut).as("logged out").hasValue(0);
     assertThat(people.lost()).as("acknowledged changes lost").isZero();
-    assertThat(people.unavailable).as("requests answered with 503 of %s", people).hasValue(0);
-    assertThat(people.longestMillis.get()).as("longest request").isLessThan(LONGEST_MILLIS);
+    assertThat(people.longestMillis.get())
+        .as("longest request, new primary after %d ms", redis.millis)
+        .isLessThan(Math.max(LONGEST_MILLIS, redis.millis + OURS_MILLIS));
+    if (redis.millis + OURS_MILLIS <= LONGEST_MILLIS) {
+      assertThat(people.unavailable).as("requests answered with 503 of %s", people).hasValue(0);
+    }
   }
 
   private static void park(Duration time) {
