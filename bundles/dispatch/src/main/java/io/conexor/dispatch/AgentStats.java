@@ -85,6 +85,13 @@ final class AgentStats {
     sampledNanos = now;
   }
 
+  /** Nobody waits any more for an answer that has not come after so long. */
+  void atLeast(long nanos, long now) {
+    if (nanos > decayed(now, HALF_LIFE_NANOS)) {
+      sample(nanos, now);
+    }
+  }
+
   /** Smoothed time to the first answer; 0 = nothing known. */
   long latencyNanos(long now) {
     if (samples < COLD) {

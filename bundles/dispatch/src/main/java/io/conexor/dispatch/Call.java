@@ -463,6 +463,10 @@ final class Call implements AgentCall {
       return;
     }
     Attempt attempt = current;
+    if (attempt != null && !attempt.isAnswered) {
+      long now = calls.now();
+      attempt.route.stats().atLeast(now - attempt.startedNanos, now);
+    }
     stopAttempts();
     end(
         Failures.deadline(

@@ -137,6 +137,15 @@ public final class Calls implements AgentCalls, Callable<Boolean> {
         min = "200",
         max = "60000")
     long relay_silence_ms() default 1_000;
+
+    @AttributeDefinition(
+        name = "Wait for other backends",
+        description =
+            "Milliseconds after which a call whose agents are all at other backends fails when none"
+                + " of these answers, as while a primary of Redis is replaced, 0..60000",
+        min = "0",
+        max = "60000")
+    long relay_wait_ms() default 8_000;
   }
 
   /** The checked configuration. */
@@ -148,7 +157,8 @@ public final class Calls implements AgentCalls, Callable<Boolean> {
       int attemptsMax,
       long agentWaitMillis,
       long hedgeAfterMillis,
-      long relaySilenceMillis) {
+      long relaySilenceMillis,
+      long relayWaitMillis) {
 
     static Settings checked(Config config) {
       within("queue.max", config.queue_max(), 0, 100_000);
@@ -159,6 +169,7 @@ public final class Calls implements AgentCalls, Callable<Boolean> {
       within("agent.wait.ms", config.agent_wait_ms(), 0, 60_000);
       within("hedge.after.ms", config.hedge_after_ms(), 0, 60_000);
       within("relay.silence.ms", config.relay_silence_ms(), 200, 60_000);
+      within("relay.wait.ms", config.relay_wait_ms(), 0, 60_000);
       return new Settings(
           config.queue_max(),
           config.org_queue_max(),
@@ -167,7 +178,8 @@ public final class Calls implements AgentCalls, Callable<Boolean> {
           config.attempts_max(),
           config.agent_wait_ms(),
           config.hedge_after_ms(),
-          config.relay_silence_ms());
+          config.relay_silence_ms(),
+          config.relay_wait_ms());
     }
 
     private static void within(String key, long value, long min, long max) {
@@ -374,6 +386,10 @@ public final class Calls implements AgentCalls, Callable<Boolean> {
 
   long agentWaitNanos() {
     return settings.agentWaitMillis() * 1_000_000;
+  }
+
+  long relayWaitNanos() {
+    return settings.relayWaitMillis() * 1_000_000;
   }
 
   Shares shares() {

@@ -33,6 +33,9 @@ final class Source {
   /** Written by any caller; when an agent was last known. */
   private volatile long servedNanos;
 
+  /** Written by any caller: since when the only ways lead to backends that are silent; 0 = not. */
+  private volatile long silentNanos;
+
   Source(Calls calls, Key key, long servedNanos) {
     this.calls = calls;
     this.key = key;
@@ -54,7 +57,8 @@ final class Source {
     }
     Wait wait = expectedWait();
     if (wait.nanos() > calls.queueWaitNanos()
-        || wait.nanos() + wait.serviceNanos() > call.request.deadline().remainingNanos()) {
+        || wait.nanos() + withMargin(wait.serviceNanos())
+            > call.request.deadline().remainingNanos()) {
       call.onRefused(Failures.sourceBusy(key.name(), queued.get(), wait.nanos()));
       return;
     }
@@ -72,6 +76,11 @@ final class Source {
     queue.add(call);
     // A place may have become free between the look and the queue.
     pump();
+  }
+
+  /** Half of all answers take longer than the mean. */
+  private static long withMargin(long serviceNanos) {
+    return serviceNanos + serviceNanos / 16;
   }
 
   /** How long one who comes now waits for his place, and then for his answer. */
@@ -147,7 +156,12 @@ final class Source {
     if (holder != null) {
       return new Choice.Go(holder);
     }
-    return Choice.choose(routes(), call::excludes, calls.now(), ThreadLocalRandom.current());
+    Choice choice =
+        Choice.choose(routes(), call::excludes, calls.now(), ThreadLocalRandom.current());
+    if (choice instanceof Choice.Go && silentNanos != 0) {
+      silentNanos = 0;
+    }
+    return choice;
   }
 
   /** The way to the agent that has the query already, with a place taken there. */
@@ -219,6 +233,25 @@ final class Source {
     } while (rounds != 0);
   }
 
+  /**
+   * What can't be answered in time any more is not begun: agents that are busy with answers nobody
+   * waits for have no place for those that somebody does.
+   */
+  private void launch(Call call, Route route) {
+    long service = route.stats().serviceNanos(calls.now());
+    boolean isTooLate =
+        call.waitUntilNanos() == 0
+            && !call.hasExclusions()
+            && withMargin(service) > call.request.deadline().remainingNanos();
+    if (isTooLate) {
+      route.stats().release();
+      int waiting = queued.get();
+      call.post(() -> call.onRefused(Failures.sourceBusy(key.name(), waiting, service)));
+    } else {
+      call.post(() -> call.launch(this, route));
+    }
+  }
+
   /** Moves the first call that can be moved; those that wait for a way do not hold up others. */
   private boolean pumpOne() {
     for (Call call : queue) {
@@ -229,7 +262,7 @@ final class Source {
       Choice choice = choose(call);
       if (choice instanceof Choice.Go go) {
         if (take(call)) {
-          call.post(() -> call.launch(this, go.route()));
+          launch(call, go.route());
         } else {
           go.route().stats().release();
         }
@@ -255,18 +288,28 @@ final class Source {
 
   /**
    * True while an agent may come, or a way be found to one that the call did not try. The clock
-   * starts when the last way was seen or lost.
+   * starts when the last way was seen or lost. What a backend has that is silent is waited for
+   * longer: the way to it may come back.
    */
   private boolean waits(Call call) {
     List<Route> now = routes();
     boolean mayCome = now.isEmpty();
+    boolean isSilent = false;
     for (Route route : now) {
-      mayCome |= call.request.mayRunOn(route) && !call.hasTried(route);
+      if (call.request.mayRunOn(route) && !call.hasTried(route)) {
+        mayCome = true;
+        isSilent |= !route.path().isUsable();
+      }
     }
     if (!mayCome) {
       return false;
     }
-    if (call.waitUntilNanos() == 0) {
+    if (call.waitUntilNanos() == 0 && isSilent) {
+      if (silentNanos == 0) {
+        silentNanos = calls.now();
+      }
+      call.waitUntil(silentNanos + Math.max(calls.relayWaitNanos(), calls.agentWaitNanos()));
+    } else if (call.waitUntilNanos() == 0) {
       long since = now.isEmpty() ? servedNanos : calls.now();
       call.waitUntil(since + calls.agentWaitNanos());
     }
@@ -284,6 +327,12 @@ final class Source {
 
   /** Called by the sweep: ends what has waited too long, and pumps. */
   void sweep(long now) {
+    if (silentNanos != 0) {
+      List<Route> known = routes();
+      if (known.isEmpty() || known.stream().anyMatch(route -> route.path().isUsable())) {
+        silentNanos = 0; // the next silence is another one
+      }
+    }
     if (queued.get() == 0) {
       return;
     }

@@ -20,7 +20,9 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.UUID;
+import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -197,6 +199,49 @@ class CallsTest {
         null,
         null,
         life);
+  }
+
+  /** Otherwise agents under load would be busy with answers that come too late for anybody. */
+  @Test
+  void what_has_waited_too_long_to_be_answered_in_time_is_not_sent() throws Exception {
+    AtomicInteger seen = new AtomicInteger();
+    BlockingQueue<Integer> held = new LinkedBlockingQueue<>();
+    AgentLink agent =
+        world.agent(
+            1,
+            UUID.randomUUID(),
+            (link, query) -> {
+              seen.incrementAndGet();
+              held.add(query.callId());
+            });
+    Heard first = started(Duration.ofSeconds(9));
+    pass(Duration.ofMillis(1_000)); // this is how long a call takes
+    world.answer(agent, held.take());
+    first.awaitEnd();
+    for (int i = 0; i < 16; i++) {
+      started(Duration.ofSeconds(9));
+    }
+    Heard late = started(Duration.ofMillis(1_800));
+
+    pass(Duration.ofMillis(1_000));
+    world.answer(agent, held.take());
+    late.awaitEnd();
+
+    assertThat(late.events).containsExactly("failed source_busy NO");
+    assertThat(seen).hasValue(17);
+  }
+
+  private Heard started(Duration deadline) {
+    Heard heard = new Heard();
+    calls.start(call(deadline, true), heard);
+    return heard;
+  }
+
+  private static void pass(Duration time) {
+    long end = System.nanoTime() + time.toNanos();
+    while (System.nanoTime() - end < 0) {
+      java.util.concurrent.locks.LockSupport.parkNanos(end - System.nanoTime());
+    }
   }
 
   @Test
@@ -615,7 +660,7 @@ class CallsTest {
             world.directory,
             world,
             world.node,
-            new Calls.Settings(1_000, 1_000, 20_000, 20, 4, 200, 0, 1_000));
+            new Calls.Settings(1_000, 1_000, 20_000, 20, 4, 200, 0, 1_000, 0));
     try {
       Map<OrgId, AtomicInteger> done =
           Map.of(World.ORG, new AtomicInteger(), other, new AtomicInteger());

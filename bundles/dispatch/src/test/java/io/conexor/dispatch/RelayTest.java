@@ -43,6 +43,11 @@ class RelayTest {
   /** Has to be told that something was lost: silence alone does not bother it. */
   private final Backend patient = new Backend("patient-node", 60_000);
 
+  /** Waits for other backends for longer than for agents. */
+  private final Backend steadfast =
+      new Backend(
+          "steadfast-node", new Calls.Settings(64, 128, 5_000, 2_000, 4, 500, 0, 500, 9_000));
+
   private final class Backend {
     final World world;
     final Calls calls;
@@ -53,8 +58,12 @@ class RelayTest {
     }
 
     Backend(String name, long relaySilenceMillis) {
+      this(name, World.settings(500, relaySilenceMillis));
+    }
+
+    Backend(String name, Calls.Settings settings) {
       world = new World(name, directory);
-      calls = new Calls(directory, world, world.node, World.settings(500, relaySilenceMillis));
+      calls = new Calls(directory, world, world.node, settings);
       backplane = new LossyBackplane(network.node(world.node));
       calls.bindBackplane(backplane);
     }
@@ -71,6 +80,7 @@ class RelayTest {
     b.close();
     c.close();
     patient.close();
+    steadfast.close();
     network.close();
   }
 
@@ -205,6 +215,23 @@ class RelayTest {
     assertThat(first.events).containsExactly("failed agent_lost UNKNOWN");
     assertThat(second.events).containsExactly("failed agent_unreachable NO");
     assertThat(Duration.ofNanos(System.nanoTime() - start)).isLessThan(Duration.ofSeconds(10));
+  }
+
+  /** As while a primary of Redis is replaced. */
+  @Test
+  void a_silent_way_to_the_only_agent_is_waited_for() {
+    b.world.agent(1, (link, query) -> b.world.answer(link, query.callId()));
+    network.connect(b.world.node, false);
+
+    Heard heard = new Heard();
+    steadfast.calls.start(call("select 1", Duration.ofSeconds(30), true), heard);
+    // longer than it waits for an agent that is not there
+    await().pollDelay(Duration.ofMillis(2_500)).until(() -> true);
+    assertThat(heard.events).isEmpty();
+    network.connect(b.world.node, true);
+
+    heard.awaitEnd();
+    assertThat(heard.events).containsExactly("batch 1", "done agent-1");
   }
 
   @Test

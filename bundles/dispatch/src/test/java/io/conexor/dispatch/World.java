@@ -59,7 +59,7 @@ final class World implements LocalLinks {
   }
 
   static Calls.Settings settings(long agentWaitMillis, long relaySilenceMillis) {
-    return new Calls.Settings(64, 128, 5_000, 2_000, 4, agentWaitMillis, 0, relaySilenceMillis);
+    return new Calls.Settings(64, 128, 5_000, 2_000, 4, agentWaitMillis, 0, relaySilenceMillis, 0);
   }
 
   World(String node, ScriptedDirectory directory) {

@@ -19,7 +19,9 @@ import io.conexor.api.catalog.OrgId;
 import io.conexor.api.node.Node;
 import java.time.Duration;
 import java.time.Instant;
+import java.util.HashMap;
 import java.util.HashSet;
+import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.CompletionException;
@@ -28,6 +30,7 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.Collectors;
 import org.osgi.service.component.annotations.Activate;
 import org.osgi.service.component.annotations.Component;
 import org.osgi.service.component.annotations.Deactivate;
@@ -60,8 +63,8 @@ public final class AnnouncedSources {
   /** Organisations to look at; added by listeners, taken by the worker. */
   private final Set<OrgId> due = ConcurrentHashMap.newKeySet();
 
-  /** Links that are done; the worker's own. */
-  private final Set<LinkId> done = new HashSet<>();
+  /** What was done of each link: an agent may bring more later. The worker's own. */
+  private final Map<LinkId, Set<String>> done = new HashMap<>();
 
   @Activate
   public AnnouncedSources(
@@ -110,14 +113,16 @@ public final class AnnouncedSources {
       Set<LinkId> alive = new HashSet<>();
       for (Attachment link : directory.attached()) {
         alive.add(link.link());
+        Set<String> names =
+            link.sources().stream().map(SourceOffer::name).collect(Collectors.toSet());
         if (link.org().equals(org)
             && link.node().equals(node.id())
-            && !done.contains(link.link())) {
+            && !names.equals(done.get(link.link()))) {
           register(link);
-          done.add(link.link());
+          done.put(link.link(), names);
         }
       }
-      done.retainAll(alive);
+      done.keySet().retainAll(alive);
     } catch (RuntimeException e) {
       Throwable cause = e instanceof CompletionException && e.getCause() != null ? e.getCause() : e;
       if (cause instanceof ConexorException known && known.blame() == Blame.DEPENDENCY) {

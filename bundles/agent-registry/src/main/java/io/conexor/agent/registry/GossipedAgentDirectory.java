@@ -67,6 +67,9 @@ public final class GossipedAgentDirectory implements AgentDirectory, HealthCheck
   /** Changes within this time travel together. */
   private static final Duration FLUSH_DELAY = Duration.ofMillis(5);
 
+  /** So long the backplane may fail before what it said last is doubted. */
+  private static final long FAILOVER_NANOS = 8_000_000_000L;
+
   /** Answers to questions of several new nodes within this time are one digest. */
   private static final Duration ANSWER_DELAY = Duration.ofMillis(20);
 
@@ -127,6 +130,7 @@ public final class GossipedAgentDirectory implements AgentDirectory, HealthCheck
   private boolean isClosed;
   private @Nullable Attached attached;
   private int publishFailures;
+  private long publishedNanos;
 
   /** A backplane and what we hold on it. */
   private record Attached(Backplane backplane, Subscription events, Subscription answers) {}
@@ -144,6 +148,7 @@ public final class GossipedAgentDirectory implements AgentDirectory, HealthCheck
     this.loop = loop;
     this.index = new LinkIndex(self);
     this.roster = new Roster(settings.heartbeat().toNanos(), nanoTime.getAsLong());
+    this.publishedNanos = nanoTime.getAsLong();
     long period = settings.heartbeat().toNanos();
     var unused = loop.scheduleAtFixedRate(guarded(this::beat), period, period, NANOSECONDS);
   }
@@ -446,7 +451,13 @@ public final class GossipedAgentDirectory implements AgentDirectory, HealthCheck
 
   private void beat() {
     long period = settings.heartbeat().toNanos();
-    roster.expire(nanoTime.getAsLong(), period).forEach(this::forget);
+    long now = nanoTime.getAsLong();
+    long mute = now - publishedNanos;
+    // Who can't be heard himself can't tell who else is dead: a primary of Redis is replaced.
+    if (mute > 2 * period && mute < 2 * period + FAILOVER_NANOS) {
+      roster.pardon(now);
+    }
+    roster.expire(now, period).forEach(this::forget);
     peers = roster.size();
     publishDigest();
   }
@@ -534,6 +545,7 @@ public final class GossipedAgentDirectory implements AgentDirectory, HealthCheck
         log.info("other backends hear of our agents again");
       }
       publishFailures = 0;
+      publishedNanos = nanoTime.getAsLong();
       trouble = "";
       return;
     }

@@ -109,6 +109,17 @@ class AnnouncedSourcesTest {
   }
 
   @Test
+  void what_a_linked_agent_brings_later_is_registered_too() {
+    link(HERE, 1, "sales");
+    await().until(() -> sources.size() == 1);
+
+    attached.clear();
+    link(HERE, 1, "sales", "people");
+
+    await().until(() -> sources.containsKey("people"));
+  }
+
+  @Test
   void a_source_nobody_knew_is_registered_and_audited() {
     link(HERE, 1, "sales", "people");
 
