@@ -16,6 +16,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
+import java.util.TreeSet;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.function.BiFunction;
@@ -138,6 +139,22 @@ final class FeatureChange {
       }
     }
     return finish(steps, report);
+  }
+
+  /**
+   * Another configuration of the features that are active.
+   *
+   * @throws LaunchException when it is not usable; nothing has changed then
+   */
+  synchronized void reconfigure(Plan newer) {
+    Composition now = Composition.of(newer.features().select(launch.activeFeatures()));
+    Configurations configurations = newer.configurations(now);
+    Set<String> gone = new TreeSet<>(launch.plan().configurations(now).byPid().keySet());
+    gone.removeAll(configurations.byPid().keySet());
+    gone.removeAll(rankings.keySet());
+    launch.plan(newer);
+    launch.configure(ranked(configurations));
+    launch.unconfigure(gone);
   }
 
   private String goOn(

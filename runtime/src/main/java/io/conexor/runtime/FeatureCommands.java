@@ -16,7 +16,7 @@ public final class FeatureCommands {
 
   private FeatureCommands(Launch launch) {
     this.launch = launch;
-    change = new FeatureChange(launch);
+    change = launch.change();
   }
 
   static void register(BundleContext context, Launch launch) {

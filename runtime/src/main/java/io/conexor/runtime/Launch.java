@@ -9,12 +9,15 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.concurrent.TimeUnit;
 import org.apache.felix.framework.Felix;
+import org.jspecify.annotations.Nullable;
 import org.osgi.framework.Bundle;
 import org.osgi.framework.BundleContext;
 import org.osgi.framework.BundleException;
@@ -34,10 +37,16 @@ public final class Launch implements AutoCloseable {
 
   private static final Logger log = LoggerFactory.getLogger(Launch.class);
 
-  private final Plan plan;
+  /** Written by the thread that starts and by changes. */
+  private volatile Plan plan;
+
   private final Felix framework;
   private final FileChannel lock;
   private final Map<String, Bundle> bundles = new LinkedHashMap<>();
+  private final FeatureChange change = new FeatureChange(this);
+
+  /** Written by the thread that starts; null before. */
+  private volatile @Nullable DroppedBundles dropped;
 
   /**
    * Written by the thread that starts and by the shell's changes, read by the readiness report too.
@@ -149,11 +158,15 @@ public final class Launch implements AutoCloseable {
     } catch (BundleException e) {
       throw new LaunchException("the framework does not start: " + e.getMessage(), e);
     }
-    FeatureCommands.register(framework.getBundleContext(), this);
+    BundleContext system = framework.getBundleContext();
+    FeatureCommands.register(system, this);
     List<Bundle> all = new ArrayList<>(bundles.values());
     // Configuration Admin before the rest, so that no component ever sees its defaults first.
     all.stream().filter(Launch::isConfigurationAdmin).forEach(Launch::start);
     configure(plan.configurations(active));
+    DroppedBundles further = new DroppedBundles(system, plan.settings().driversDirectory());
+    further.look();
+    dropped = further;
     all.forEach(Launch::start);
   }
 
@@ -184,6 +197,18 @@ public final class Launch implements AutoCloseable {
     return plan;
   }
 
+  void plan(Plan newer) {
+    plan = newer;
+  }
+
+  FeatureChange change() {
+    return change;
+  }
+
+  DroppedBundles dropped() {
+    return Objects.requireNonNull(dropped);
+  }
+
   public BundleContext context() {
     return framework.getBundleContext();
   }
@@ -208,7 +233,7 @@ public final class Launch implements AutoCloseable {
     }
   }
 
-  void resolve(java.util.Collection<Bundle> some) {
+  void resolve(Collection<Bundle> some) {
     new Resolution(framework.getBundleContext(), plan.bundles(), plan.features()).require(some);
   }
 
@@ -242,6 +267,32 @@ public final class Launch implements AutoCloseable {
    * restarted.
    */
   void configure(Configurations configurations) {
+    ConfigurationAdmin admin = configurationAdmin();
+    configurations
+        .byPid()
+        .forEach(
+            (pid, values) -> {
+              try {
+                configuration(admin, pid).updateIfDifferent(FrameworkUtil.asDictionary(values));
+              } catch (IOException e) {
+                throw new UncheckedIOException("cannot configure " + pid, e);
+              }
+            });
+  }
+
+  /** Takes configurations back. */
+  void unconfigure(Collection<String> pids) {
+    ConfigurationAdmin admin = configurationAdmin();
+    for (String pid : pids) {
+      try {
+        configuration(admin, pid).delete();
+      } catch (IOException e) {
+        throw new UncheckedIOException("cannot take back the configuration of " + pid, e);
+      }
+    }
+  }
+
+  private ConfigurationAdmin configurationAdmin() {
     BundleContext context = framework.getBundleContext();
     ServiceReference<ConfigurationAdmin> reference =
         context.getServiceReference(ConfigurationAdmin.class);
@@ -250,22 +301,15 @@ public final class Launch implements AutoCloseable {
       throw new LaunchException(
           "no feature brings a Configuration Admin (org.apache.felix.configadmin)");
     }
-    configurations
-        .byPid()
-        .forEach(
-            (pid, values) -> {
-              int tilde = pid.indexOf('~');
-              try {
-                Configuration configuration =
-                    tilde < 0
-                        ? admin.getConfiguration(pid, "?")
-                        : admin.getFactoryConfiguration(
-                            pid.substring(0, tilde), pid.substring(tilde + 1), "?");
-                configuration.updateIfDifferent(FrameworkUtil.asDictionary(values));
-              } catch (IOException e) {
-                throw new UncheckedIOException("cannot configure " + pid, e);
-              }
-            });
+    return admin;
+  }
+
+  private static Configuration configuration(ConfigurationAdmin admin, String pid)
+      throws IOException {
+    int tilde = pid.indexOf('~');
+    return tilde < 0
+        ? admin.getConfiguration(pid, "?")
+        : admin.getFactoryConfiguration(pid.substring(0, tilde), pid.substring(tilde + 1), "?");
   }
 
   /**

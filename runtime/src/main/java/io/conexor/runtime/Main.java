@@ -162,7 +162,9 @@ public final class Main {
           new Thread(() -> reportReadiness(launch, plan), "conexor-runtime-readiness");
       reporter.setDaemon(true);
       reporter.start();
-      stop.await();
+      try (Reload unused = Reload.every(plan.settings().reloadInterval(), launch)) {
+        stop.await();
+      }
       log.info("stopping: draining for at most {}", plan.settings().drainTimeout());
       launch.stop();
       log.info("stopped");

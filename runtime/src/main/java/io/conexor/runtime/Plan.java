@@ -10,6 +10,7 @@ final class Plan {
   private final Places places;
   private final Assignments written;
   private final Map<String, String> environment;
+  private final Map<String, String> commandLine;
   private final RuntimeSettings settings;
   private final FeatureFiles features;
   private final BundleDirectory bundles;
@@ -22,6 +23,7 @@ final class Plan {
   Plan(Places places, Map<String, String> environment, Map<String, String> commandLine) {
     this.places = places;
     this.environment = Map.copyOf(environment);
+    this.commandLine = Map.copyOf(commandLine);
     written =
         Assignments.fromFile(places.configuration(), true)
             .overriddenBy(commandLine, Configurations.COMMAND_LINE);
@@ -32,6 +34,15 @@ final class Plan {
     features = FeatureFiles.in(places.features());
     bundles = BundleDirectory.at(places.bundles());
     keys = ConfigurationKeys.of(bundles.jars());
+  }
+
+  /**
+   * The same with what stands in the file now.
+   *
+   * @throws LaunchException when that is not usable
+   */
+  Plan reread() {
+    return new Plan(places, environment, commandLine);
   }
 
   Composition composition() {

@@ -19,6 +19,8 @@ record RuntimeSettings(
     String logLevel,
     List<String> logLevels,
     int logKeepDays,
+    Path driversDirectory,
+    Duration reloadInterval,
     Duration readyTimeout,
     Duration drainTimeout,
     Duration stopTimeout) {
@@ -64,6 +66,8 @@ record RuntimeSettings(
         all.text("log.level"),
         all.list("log.levels"),
         all.number("log.keep.days").intValue(),
+        Path.of(all.text("drivers.dir")).toAbsolutePath().normalize(),
+        Duration.ofMillis(all.number("reload.ms").longValue()),
         Duration.ofMillis(all.number("ready.timeout.ms").longValue()),
         Duration.ofMillis(all.number("drain.timeout.ms").longValue()),
         Duration.ofMillis(all.number("stop.timeout.ms").longValue()));

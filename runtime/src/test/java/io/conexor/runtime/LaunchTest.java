@@ -10,6 +10,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
+import java.util.TreeMap;
 import java.util.concurrent.Callable;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.BiFunction;
@@ -20,11 +21,15 @@ import java.util.jar.JarOutputStream;
 import java.util.jar.Manifest;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
+import org.awaitility.Awaitility;
+import org.awaitility.core.ConditionFactory;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.osgi.framework.Bundle;
 import org.osgi.framework.FrameworkUtil;
+import org.osgi.service.cm.Configuration;
+import org.osgi.service.cm.ConfigurationAdmin;
 
 /** Starts a real Felix on bundles made here, with Configuration Admin and DS from Maven. */
 class LaunchTest {
@@ -143,6 +148,105 @@ class LaunchTest {
       assertThat(first.missing()).isEmpty();
       assertThatThrownBy(() -> start("core")).hasMessageContaining("in use");
     }
+  }
+
+  @Test
+  void a_changed_file_is_taken_over_and_an_unusable_one_is_not() throws Exception {
+    Path file = home.resolve("etc/conexor.properties");
+    Files.createDirectories(file.getParent());
+    Files.writeString(file, "shop~one.url = a\nshop~two.url = b\n");
+    component("io.conexor.shop");
+    feature("shop", "t:io.conexor.shop:1");
+    try (Launch launch = start("core", "shop");
+        Reload unused = Reload.every(Duration.ofMillis(20), launch)) {
+      Configuration one = configuration(launch, "one");
+      long untouched = one.getChangeCount();
+
+      Files.writeString(file, "shop~one.url = a\nshop~three.url = c\n");
+      await().until(() -> urls(launch).equals("{one=a, three=c}"));
+      Files.writeString(file, "shop~one.ulr = a\n");
+      Path driver = plainJar("driver.jar");
+      await().until(() -> names(launch).contains("driver.jar"));
+      assertThat(urls(launch)).isEqualTo("{one=a, three=c}");
+      Files.writeString(file, "shop~one.url = a\nshop~four.url = d\n");
+      await().until(() -> urls(launch).equals("{four=d, one=a}"));
+
+      assertThat(configuration(launch, "one").getChangeCount()).isEqualTo(untouched);
+      Files.delete(driver);
+      await().until(() -> !names(launch).contains("driver.jar"));
+    }
+  }
+
+  @Test
+  void a_jar_in_the_folder_of_drivers_runs_as_a_bundle_and_finds_its_packages() throws Exception {
+    Path drivers = Files.createDirectories(home.resolve("drivers"));
+    plainJar("plain.jar");
+    Files.writeString(drivers.resolve("broken.jar"), "no jar");
+    try (Launch launch = start("core")) {
+      Bundle plain =
+          Stream.of(launch.context().getBundles())
+              .filter(b -> b.getSymbolicName().equals("plain.jar"))
+              .findFirst()
+              .orElseThrow();
+
+      assertThat(plain.getState()).isEqualTo(Bundle.ACTIVE);
+      assertThat(plain.loadClass("javax.sql.DataSource")).isNotNull();
+      assertThat(plain.getEntry("META-INF/services/java.sql.Driver")).isNotNull();
+    }
+  }
+
+  private Path plainJar(String name) throws IOException {
+    Path jar = Files.createDirectories(home.resolve("drivers")).resolve(name);
+    try (OutputStream file = Files.newOutputStream(jar);
+        JarOutputStream out = new JarOutputStream(file)) {
+      out.putNextEntry(new JarEntry("META-INF/services/java.sql.Driver"));
+      out.write("x.Driver".getBytes(java.nio.charset.StandardCharsets.UTF_8));
+      out.closeEntry();
+    }
+    return jar;
+  }
+
+  private void component(String name) throws IOException {
+    bundle(
+        name,
+        "X-Comment: none",
+        """
+        <MetaData xmlns="http://www.osgi.org/xmlns/metatype/v1.4.0">
+          <OCD id="%1$s" name="x"><AD id="url" type="String" name="x"/></OCD>
+          <Designate factoryPid="%1$s"><Object ocdref="%1$s"/></Designate>
+        </MetaData>
+        """
+            .formatted(name),
+        "OSGI-INF/metatype/" + name + ".xml");
+  }
+
+  private static ConditionFactory await() {
+    return Awaitility.await()
+        .atMost(Duration.ofSeconds(20))
+        .pollInterval(Duration.ofMillis(20))
+        .pollInSameThread();
+  }
+
+  private static Configuration configuration(Launch launch, String instance) throws Exception {
+    return Stream.of(configurations(launch))
+        .filter(c -> c.getPid().endsWith("~" + instance))
+        .findFirst()
+        .orElseThrow();
+  }
+
+  private static Configuration[] configurations(Launch launch) throws Exception {
+    ConfigurationAdmin admin =
+        launch.context().getService(launch.context().getServiceReference(ConfigurationAdmin.class));
+    Configuration[] all = admin.listConfigurations("(service.factoryPid=io.conexor.shop)");
+    return all == null ? new Configuration[0] : all;
+  }
+
+  private static String urls(Launch launch) throws Exception {
+    Map<String, Object> urls = new TreeMap<>();
+    for (Configuration each : configurations(launch)) {
+      urls.put(each.getPid().replaceAll(".*~", ""), each.getProperties().get("url"));
+    }
+    return urls.toString();
   }
 
   @Test
@@ -341,6 +445,10 @@ class LaunchTest {
   }
 
   private void bundle(String name, String header, String component) throws IOException {
+    bundle(name, header, component, "OSGI-INF/w.xml");
+  }
+
+  private void bundle(String name, String header, String content, String entry) throws IOException {
     Path jar = jar(new Artifact("t", name, "1"));
     Manifest manifest =
         new Manifest(
@@ -350,9 +458,9 @@ class LaunchTest {
                     .getBytes(java.nio.charset.StandardCharsets.UTF_8)));
     try (OutputStream file = Files.newOutputStream(jar);
         JarOutputStream out = new JarOutputStream(file, manifest)) {
-      if (!component.isEmpty()) {
-        out.putNextEntry(new JarEntry("OSGI-INF/w.xml"));
-        out.write(component.getBytes(java.nio.charset.StandardCharsets.UTF_8));
+      if (!content.isEmpty()) {
+        out.putNextEntry(new JarEntry(entry));
+        out.write(content.getBytes(java.nio.charset.StandardCharsets.UTF_8));
         out.closeEntry();
       }
     }

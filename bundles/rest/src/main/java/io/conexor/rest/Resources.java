@@ -206,6 +206,9 @@ final class Resources {
             .put("engine", offer.engine())
             .put("productVersion", offer.productVersion())
             .put("readOnly", offer.isReadOnly())
+            .put("maxRows", offer.maxRows())
+            .put("maxBytes", offer.maxBytes())
+            .put("maxConcurrent", offer.maxConcurrent())
             .put("state", offer.state().name())
             .put("reason", offer.reason());
       }

@@ -14,8 +14,10 @@ import io.conexor.protocol.agent.AgentMessage.FromAgent;
 import io.conexor.protocol.agent.AgentMessage.FromBackend;
 import io.conexor.protocol.agent.AgentMessage.RowBatch;
 import io.conexor.protocol.hub.FrameReader;
+import io.conexor.protocol.hub.FrameWriter;
 import io.conexor.protocol.hub.HubMessage;
 import io.conexor.protocol.hub.HubProtocol;
+import io.conexor.protocol.msgpack.PackWriter;
 import io.conexor.protocol.rows.RowReader;
 import java.math.BigDecimal;
 import java.nio.ByteBuffer;
@@ -326,6 +328,99 @@ class AgentMessagesTest {
     FrameReader frames = new FrameReader().reset(bytes, 0, bytes.length);
     assertThat(frames.next()).isTrue();
     return frames;
+  }
+
+  @Test
+  void what_a_newer_minor_version_says_besides_is_passed_over() {
+    AgentMessage.Hello hello =
+        new AgentMessage.Hello(AgentWire.VERSION, "0.9", "p", "berlin", List.of(), 4);
+    FrameReader known =
+        raw(HubMessage.INVOCATION, null, "hello", 1, "0.9", "p", "berlin", List.of(), 4, "more");
+    FrameReader beat =
+        raw(HubMessage.INVOCATION, null, "heartbeat", 3, 0, List.of(), 9, List.of("q"), 1, 2);
+    FrameReader query =
+        raw(
+            HubMessage.STREAM_INVOCATION,
+            "7",
+            "query",
+            "s",
+            "q",
+            List.of(),
+            5,
+            9,
+            1_000,
+            2,
+            "q",
+            "trace",
+            1,
+            0,
+            "me",
+            "more",
+            8);
+
+    assertThat(AgentDecoder.fromAgent(known)).isEqualTo(hello);
+    assertThat(AgentDecoder.fromAgent(beat))
+        .isEqualTo(new AgentMessage.Heartbeat(3, 0, List.of(), 9, List.of("q")));
+    assertThat(((AgentMessage.Query) AgentDecoder.fromBackend(query)).asker()).isEqualTo("me");
+    assertThat(AgentDecoder.fromAgent(raw(HubMessage.INVOCATION, null, "news", 1))).isNull();
+    assertThat(AgentDecoder.fromBackend(raw(HubMessage.INVOCATION, null, "news", 1))).isNull();
+  }
+
+  @Test
+  void what_an_older_minor_version_does_not_say_has_its_old_meaning() {
+    FrameReader beat = raw(HubMessage.INVOCATION, null, "heartbeat", 3, 0, List.of(), 9);
+    FrameReader query =
+        raw(
+            HubMessage.STREAM_INVOCATION,
+            "7",
+            "query",
+            "s",
+            "q",
+            List.of(),
+            5,
+            9,
+            1_000,
+            2,
+            "q",
+            "trace");
+
+    assertThat(AgentDecoder.fromAgent(beat))
+        .isEqualTo(new AgentMessage.Heartbeat(3, 0, List.of(), 9));
+    assertThat(((AgentMessage.Query) AgentDecoder.fromBackend(query)).life())
+        .isEqualTo(AgentMessage.Life.LINK);
+    // nor is more said to it than it knows
+    assertThat(encode(new AgentMessage.Query(7, "s", "q", List.of(), 5, 9, 1, 2, "q", "t")))
+        .isEqualTo(
+            bytes(
+                HubMessage.STREAM_INVOCATION,
+                "7",
+                "query",
+                "s",
+                "q",
+                List.of(),
+                5,
+                9,
+                1,
+                2,
+                "q",
+                "t"));
+  }
+
+  private static byte[] bytes(
+      int type, @Nullable String callId, String target, Object... arguments) {
+    GrowingBytes out = new GrowingBytes(0, 1 << 16);
+    FrameWriter frame = new FrameWriter(out);
+    PackWriter pack = frame.beginWithoutHeaders(type, 6);
+    pack.textOrNil(callId);
+    pack.text(target);
+    pack.value(Arrays.asList(arguments));
+    frame.endInvocation();
+    return out.toByteArray();
+  }
+
+  private static FrameReader raw(
+      int type, @Nullable String callId, String target, Object... arguments) {
+    return frame(bytes(type, callId, target, arguments));
   }
 
   @Test

@@ -84,12 +84,7 @@ public abstract sealed class ProductProcess implements AutoCloseable permits Bac
       throw new IllegalStateException(name + " runs already");
     }
     try {
-      Path configuration = folder.resolve("conexor.properties");
-      List<String> lines = new ArrayList<>();
-      lines.add("runtime.data.dir = " + data());
-      lines.add("runtime.log.to = console");
-      settings.forEach((key, value) -> lines.add(key + " = " + value));
-      Files.write(configuration, lines);
+      Path configuration = writeConfiguration();
       ProcessBuilder builder =
           new ProcessBuilder(program.toString(), "run", "--config", configuration.toString())
               .directory(folder.toFile())
@@ -104,6 +99,30 @@ public abstract sealed class ProductProcess implements AutoCloseable permits Bac
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }
+  }
+
+  private Path writeConfiguration() throws IOException {
+    Path configuration = folder.resolve("conexor.properties");
+    List<String> lines = new ArrayList<>();
+    lines.add("runtime.data.dir = " + data());
+    lines.add("runtime.log.to = console");
+    settings.forEach((key, value) -> lines.add(key + " = " + value));
+    return Files.write(configuration, lines);
+  }
+
+  /** Changes its configuration file while it runs. */
+  public final void reconfigure(Map<String, String> changes) {
+    settings.putAll(changes);
+    try {
+      writeConfiguration();
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  /** Waits until it has printed this. */
+  public final void awaitOutput(String text) {
+    await("'" + text + "' in its log", Duration.ofMinutes(1), () -> output().contains(text));
   }
 
   /** A setting for the next start. */

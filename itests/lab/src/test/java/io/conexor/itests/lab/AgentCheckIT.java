@@ -3,52 +3,39 @@ package io.conexor.itests.lab;
 import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
 
-import io.conexor.api.database.LocalPostgres;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
-import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.RegisterExtension;
 
 /** {@code conexor-agent check} says what is wrong, and what to do about it. */
 class AgentCheckIT {
 
-  private static LocalPostgres state;
-  private static Backend backend;
+  @RegisterExtension static final AgentFleet fleet = new AgentFleet();
+
   private static Tenant.Agent agent;
 
   /** What was printed, and the exit code. */
   private record Checked(String text, int exit) {}
 
   @BeforeAll
-  static void start() {
-    state = LocalPostgres.start();
-    backend = Backend.on(state).features("server-core", "postgres", "memory").start();
-    agent = backend.setUp("acme").agent("north");
-  }
-
-  @AfterAll
-  static void stop() {
-    if (backend != null) {
-      backend.close();
-    }
-    if (state != null) {
-      state.close();
-    }
+  static void makeAKey() {
+    agent = fleet.tenant().agent("checked");
   }
 
   private static Map<String, String> good() {
     Map<String, String> settings = new LinkedHashMap<>();
     settings.put("runtime.features", "agent, jdbc-postgresql");
-    settings.put("agent.link.backend.url", backend.url());
+    settings.put("agent.link.backend.url", fleet.tenant().url());
     settings.put("agent.link.key", agent.key());
-    settings.put("agent.link.name", "north");
+    settings.put("agent.link.name", "checked");
     settings.put(
         "agent.executor.source~shop.url",
-        "jdbc:postgresql://127.0.0.1:" + state.port() + "/conexor");
+        "jdbc:postgresql://127.0.0.1:" + fleet.database().port() + "/conexor");
     settings.put("agent.executor.source~shop.user", "conexor");
     return settings;
   }
@@ -87,7 +74,7 @@ class AgentCheckIT {
 
     assertThat(checked.exit()).isEqualTo(1);
     assertThat(checked.text())
-        .contains("wrong: " + backend.url().replace("http:", "ws:"))
+        .contains("wrong: " + fleet.tenant().url().replace("http:", "ws:"))
         .contains("(401): check `key`")
         .contains("wrong: source 'gone' (postgresql): ")
         .contains("agent.executor.source~gone");
