@@ -215,7 +215,7 @@ public final class PostgresDatabase implements Database, HealthCheck, AutoClosea
         if ("57014".equals(e.getSQLState())) {
           throw Router.away("PostgreSQL did not take the write in time", e);
         }
-        throw new SqlFailedException(e);
+        throw failed(e);
       } catch (RuntimeException e) {
         broken = !rolledBack(connection);
         throw e;
@@ -242,7 +242,7 @@ public final class PostgresDatabase implements Database, HealthCheck, AutoClosea
           if (isTransient(e) && !deadline.passed()) {
             continue;
           }
-          throw new SqlFailedException(e);
+          throw failed(e);
         }
         server.poke();
         token = settle(begun, deadline, e);
@@ -314,15 +314,15 @@ public final class PostgresDatabase implements Database, HealthCheck, AutoClosea
   /** Commits and learns the position, in one round trip. */
   private static CommitToken commit(Connection connection, Settlement.Begun begun)
       throws SQLException {
-    try (Statement statement = connection.createStatement()) {
-      // Nothing but the socket limits a commit: a cancel request would end the wait for the
-      // synchronous standby, and PostgreSQL would report a commit that only the primary has.
-      boolean rows =
-          statement.execute(
-              "commit; select pg_wal_lsn_diff(pg_current_wal_flush_lsn(), '0/0')::bigint,"
-                  + " pg_xact_status('"
-                  + begun.xid()
-                  + "'::xid8)");
+    // Always the same text, so that the server has to parse it only once. Nothing but the socket
+    // limits a commit: a cancel request would end the wait for the synchronous standby, and
+    // PostgreSQL would report a commit that only the primary has.
+    try (PreparedStatement statement =
+        connection.prepareStatement(
+            "commit; select pg_wal_lsn_diff(pg_current_wal_flush_lsn(), '0/0')::bigint,"
+                + " pg_xact_status(?::text::xid8)")) {
+      statement.setString(1, begun.xid());
+      boolean rows = statement.execute();
       while (!rows) {
         if (statement.getUpdateCount() < 0) {
           throw new SQLException("the commit was not answered", "08006");
@@ -455,7 +455,7 @@ public final class PostgresDatabase implements Database, HealthCheck, AutoClosea
         if ("57014".equals(e.getSQLState())) {
           throw Router.away("PostgreSQL did not answer in time", e);
         }
-        throw new SqlFailedException(e);
+        throw failed(e);
       } catch (RuntimeException e) {
         broken = connection == null || !rolledBack(connection);
         throw e;
@@ -572,6 +572,14 @@ public final class PostgresDatabase implements Database, HealthCheck, AutoClosea
       while (statement.getMoreResults() || statement.getUpdateCount() >= 0) {}
       return isFit;
     }
+  }
+
+  /** A server without room, or whose disk fails, is away: no statement is at fault. */
+  private static ConexorException failed(SQLException e) {
+    String state = e.getSQLState() == null ? "" : e.getSQLState();
+    return state.startsWith("53") || state.startsWith("58")
+        ? Router.away("PostgreSQL can not do its work: " + e.getMessage(), e)
+        : new SqlFailedException(e);
   }
 
   private static boolean rolledBack(Connection connection) {

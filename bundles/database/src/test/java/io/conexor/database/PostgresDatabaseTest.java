@@ -144,6 +144,30 @@ class PostgresDatabaseTest {
     assertThat(count()).isEqualTo(1);
   }
 
+  /** Else whoever writes would believe that what they write is wrong, and give it up. */
+  @Test
+  void a_server_without_room_is_away_and_no_statement_is_at_fault() {
+    for (String state : List.of("53100", "53200", "58030")) {
+      assertThatThrownBy(
+              () ->
+                  database.write(
+                      soon(),
+                      connection -> {
+                        try (var statement = connection.createStatement()) {
+                          return statement.execute(
+                              "do $$ begin raise exception using errcode = '" + state + "'; end $$");
+                        }
+                      }))
+          .isInstanceOfSatisfying(
+              ConexorException.class,
+              e -> {
+                assertThat(e.blame()).isEqualTo(ConexorException.Blame.DEPENDENCY);
+                assertThat(e.applied()).isEqualTo(ConexorException.Applied.NO);
+                assertThat(e.retryAfter()).isPresent();
+              });
+    }
+  }
+
   @Test
   void a_swallowed_failure_is_not_taken_for_a_commit() {
     assertThatThrownBy(

@@ -24,6 +24,11 @@ class PatroniAsynchronousIT extends PatroniContract {
     return PatroniLab.startAsynchronous(2);
   }
 
+  @Override
+  int nodes() {
+    return 2;
+  }
+
   /** Nothing is promised for what only the old one had; it is applied once, and nothing fails. */
   @Test
   @EnabledIfSystemProperty(named = "conexor.full", matches = "true")

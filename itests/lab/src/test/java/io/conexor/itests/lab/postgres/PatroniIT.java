@@ -18,6 +18,11 @@ class PatroniIT extends PatroniContract {
     return PatroniLab.start(2);
   }
 
+  @Override
+  int nodes() {
+    return 2;
+  }
+
   @Test
   void through_haproxy_a_switchover_costs_no_acknowledged_write() throws Exception {
     try (PoolerLab proxies = PoolerLab.start(lab)) {

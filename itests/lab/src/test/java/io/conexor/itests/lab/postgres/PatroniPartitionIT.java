@@ -11,6 +11,11 @@ class PatroniPartitionIT extends PatroniContract {
     return PatroniLab.startOnHosts(3);
   }
 
+  @Override
+  int nodes() {
+    return 3;
+  }
+
   @Test
   void a_primary_that_the_net_lost_costs_no_acknowledged_write_also_when_it_comes_back()
       throws Exception {
@@ -21,5 +26,11 @@ class PatroniPartitionIT extends PatroniContract {
   @EnabledIfSystemProperty(named = "conexor.full", matches = "true")
   void of_three_nodes_a_killed_one_costs_no_acknowledged_write() throws Exception {
     run("node of three killed", PatroniNode::kill);
+  }
+
+  @Test
+  @EnabledIfSystemProperty(named = "conexor.full", matches = "true")
+  void of_three_nodes_one_that_freezes_and_wakes_up_never_stops_reads() throws Exception {
+    run("node of three frozen", PatroniNode::freeze);
   }
 }
