@@ -155,7 +155,9 @@ class PostgresDatabaseTest {
                       connection -> {
                         try (var statement = connection.createStatement()) {
                           return statement.execute(
-                              "do $$ begin raise exception using errcode = '" + state + "'; end $$");
+                              "do $$ begin raise exception using errcode = '"
+                                  + state
+                                  + "'; end $$");
                         }
                       }))
           .isInstanceOfSatisfying(

@@ -128,7 +128,9 @@ class DatabaseFullIT {
       assertThat(changes).containsOnly(201, 503);
       assertThat(load.failures()).isEmpty();
       String all = Integer.toString(load.answered().size());
-      await().atMost(Duration.ofSeconds(30)).until(() -> records("count(distinct request_id)", all));
+      await()
+          .atMost(Duration.ofSeconds(30))
+          .until(() -> records("count(distinct request_id)", all));
       assertThat(records("count(*)", all)).as("each once").isTrue();
       assertThat(backend.output()).doesNotContain("can't be stored");
     }
@@ -156,13 +158,7 @@ class DatabaseFullIT {
 
   private HttpResponse<String> change() {
     return tenant.call(
-        "POST",
-        "/agents",
-        Map.of(
-            "name",
-            "a" + System.nanoTime(),
-            "allowedSources",
-            List.of()));
+        "POST", "/agents", Map.of("name", "a" + System.nanoTime(), "allowedSources", List.of()));
   }
 
   private static void fill(Path filler) {
