@@ -163,7 +163,7 @@ final class EventReader implements Subscription {
   void ring(int partition, Batch.Ring ring) {
     Partition p = partitions.get(partition);
     int weight = ring.batch().body().length + 64;
-    if (!mailbox.offer(() -> rung(p, ring), weight)) {
+    if (!mailbox.offerHere(() -> rung(p, ring), weight)) {
       missedRing.set(true); // the next ring, or the poll, reads what this one brought
     }
   }

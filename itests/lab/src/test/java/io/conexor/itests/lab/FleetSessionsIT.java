@@ -49,6 +49,9 @@ class FleetSessionsIT {
         AgentProcess.of(fleet.url(), tenant.agent("berlin")).source("facts", fleet.state()).start();
     queryKey = tenant.mcpServer("facts", List.of("facts")).key();
     fleet.backends().forEach(each -> each.awaitSources(tenant, "facts"));
+    if (FULL) {
+      fleet.backends().forEach(ChatBundle::install);
+    }
   }
 
   @AfterAll
@@ -101,7 +104,7 @@ class FleetSessionsIT {
   void nobody_notices_a_swap_of_sentinel_for_cluster_and_back() throws Exception {
     Login idle = Login.of(tenant);
     idle.keep("idle", "1");
-    try (FleetLoad load = new FleetLoad(tenant, queryKey, new FleetLoad.Crowd(4, 0, 2)).start()) {
+    try (FleetLoad load = new FleetLoad(tenant, queryKey, new FleetLoad.Crowd(4, 2, 2)).start()) {
       pass(Duration.ofSeconds(2));
       swap("redis-sentinel redis-cluster");
       assertThat(idle.attributes().path("idle").asString()).isEqualTo("1");

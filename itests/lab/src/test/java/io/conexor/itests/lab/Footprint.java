@@ -12,9 +12,14 @@ import java.util.regex.Pattern;
  * What a process holds that a leak would let grow.
  *
  * @param threads how many by name, numbers left out
- * @param instances live ones by class, of what a bundle that was not freed would keep
+ * @param instances live ones by class, of what a client that was not freed would keep
+ * @param loaders class loaders of bundles, by the package of a class of theirs
  */
-record Footprint(Map<String, Integer> threads, Map<String, Long> instances, long heapKiB) {
+record Footprint(
+    Map<String, Integer> threads,
+    Map<String, Long> instances,
+    Map<String, Integer> loaders,
+    long heapKiB) {
 
   private static final Pattern THREAD = Pattern.compile("^\"([^\"]+)\"", Pattern.MULTILINE);
   private static final Pattern INSTANCES =
@@ -22,9 +27,10 @@ record Footprint(Map<String, Integer> threads, Map<String, Long> instances, long
 
   /** Of what each of these there is one, or a fixed number, per bundle or client. */
   private static final Pattern WATCHED =
-      Pattern.compile(
-          ".*(BundleWiringImpl\\$BundleClassLoader|org\\.redisson\\.Redisson"
-              + "|MasterSlaveConnectionManager|NioEventLoop)");
+      Pattern.compile("org\\.redisson\\.Redisson|.*(MasterSlaveConnectionManager|NioEventLoop)");
+
+  /** Bundles that come and go with a swap. */
+  private static final Pattern SWAPPED = Pattern.compile("io\\.conexor\\.redis\\.\\w+");
 
   /** After a full collection. */
   static Footprint of(ProductProcess process) {
@@ -41,7 +47,23 @@ record Footprint(Map<String, Integer> threads, Map<String, Long> instances, long
         instances.put(counted.group(2), Long.parseLong(counted.group(1)));
       }
     }
-    return new Footprint(threads, instances, heap);
+    return new Footprint(threads, instances, loaders(process), heap);
+  }
+
+  private static Map<String, Integer> loaders(ProductProcess process) {
+    Map<String, Integer> loaders = new TreeMap<>();
+    boolean ofBundle = false;
+    for (String line :
+        process.jcmd("VM.classloaders", "show-classes=true", "fold=false").split("\n")) {
+      if (line.contains("+-- ")) {
+        ofBundle = line.contains("BundleClassLoader");
+      } else if (ofBundle && line.contains("Classes: ")) {
+        String name = line.substring(line.indexOf("Classes: ") + 9).strip();
+        loaders.merge(name.replaceAll("\\.\\w+(\\$.*)?$", ""), 1, Integer::sum);
+        ofBundle = false;
+      }
+    }
+    return loaders;
   }
 
   /** Fails if there is more than before of anything that does not come and go with requests. */
@@ -63,6 +85,16 @@ record Footprint(Map<String, Integer> threads, Map<String, Long> instances, long
             grown.put(name, then + " -> " + count);
           }
         });
+    loaders.forEach(
+        (name, count) -> {
+          int then = before.loaders.getOrDefault(name, 0);
+          // A bundle that was there before may load its first class late.
+          boolean isFirst = then == 0 && count == 1 && !SWAPPED.matcher(name).matches();
+          if (count > then && !isFirst) {
+            grown.put("class loader of " + name, then + " -> " + count);
+          }
+        });
+    assertThat(loaders).as("class loaders of bundles").isNotEmpty();
     assertThat(grown).as("grown since").isEmpty();
     assertThat(heapKiB).as("live heap in KiB").isLessThan(before.heapKiB + 6_000);
   }
