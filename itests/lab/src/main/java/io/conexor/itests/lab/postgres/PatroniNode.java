@@ -74,8 +74,13 @@ public final class PatroniNode implements AutoCloseable {
   /** SIGSTOP of Patroni alone: PostgreSQL goes on, and nobody looks after it. */
   public void freezePatroni() {
     wasFrozen = true;
-    Signals.send(
-        "STOP", Signals.tree(patroni.pid()).stream().filter(pid -> !isPostgres(pid)).toList());
+    Signals.send("STOP", patroniAlone());
+  }
+
+  private List<Long> patroniAlone() {
+    return patroni.isAlive()
+        ? Signals.tree(patroni.pid()).stream().filter(pid -> !isPostgres(pid)).toList()
+        : List.of();
   }
 
   private boolean isPostgres(long pid) {
@@ -84,7 +89,15 @@ public final class PatroniNode implements AutoCloseable {
     return below.contains(pid);
   }
 
+  /**
+   * Wakes it up, but for a Patroni that slept, which is killed: 3.0.2 would write its own name over
+   * that of the leader chosen meanwhile (patroni 2689), and what that one had acknowledged would be
+   * lost. So PostgreSQL wakes up as the primary it was, with nobody who tells it otherwise.
+   */
   public void thaw() {
+    if (wasFrozen) {
+      Signals.send("KILL", patroniAlone());
+    }
     Signals.send("CONT", all());
   }
 

@@ -90,8 +90,7 @@ abstract class PatroniContract {
             .atMost(Duration.ofSeconds(20))
             .until(() -> traffic.firstWriteAfter(promoted[0]) >= 0);
         park(500);
-        // what comes back may upset the others: Patroni 3.0.2 that slept through a failover makes
-        // the new primary step down once more, and then, of two, there is nobody to read from
+        // while it is mended, of two there may be nobody to read from for a moment
         long readGap = traffic.readGapMillis();
         lab.heal();
         park(500);
