@@ -184,11 +184,11 @@ final class Call implements Target {
   /**
    * Has it recorded although its link writes.
    *
-   * @return null when its beginning is lost already
+   * @return null when its beginning is lost already, or it was stopped: nobody wants its end
    */
   @Nullable Kept record() {
     Keeper owner = keeper;
-    if (kept != null || life != Life.REQUEST || hasSent || owner == null) {
+    if (kept != null || life != Life.REQUEST || hasSent || stop != null || owner == null) {
       return kept;
     }
     Kept made = owner.keep(this, true);
@@ -196,8 +196,9 @@ final class Call implements Target {
       return null;
     }
     kept = made;
-    // INVARIANT: the worker says that it sends before it looks for a record.
-    if (hasSent) {
+    // INVARIANT: the worker says that it sends, and who cancels says so, before either looks for a
+    // record.
+    if (hasSent || stop != null) {
       kept = null;
       owner.remove(made);
     }

@@ -411,11 +411,11 @@ public final class Executor implements BackendLinks.Handler {
   private void cancel(BackendLink link, LinkCalls of, Integer id) {
     Target target = of.byId.get(id);
     if (target instanceof Call call && call.source != null) {
+      call.source.stop(call, Call.Stop.CANCELLED);
       Kept kept = call.kept();
       if (kept != null) {
         keeper.remove(kept); // the same request again is not the one that was cancelled
       }
-      call.source.stop(call, Call.Stop.CANCELLED);
     } else if (target instanceof Reading reading) {
       Call read = reading.kept.call;
       boolean isLast = reading.kept.cancel(reading);

@@ -138,13 +138,18 @@ final class Kept {
   @Nullable Reading attach(BackendLink link, int callId, int window, Consumer<Reading> done) {
     Reading reading = new Reading(this, link, callId, window, done);
     synchronized (this) {
-      if (isDropped || (!isOnce && reader != null)) {
+      if (isDropped || (!isOnce && (reader != null || hasFailedHarmlessly()))) {
         return null;
       }
       reader = link;
       readings.add(reading);
     }
     return reading;
+  }
+
+  /** A read that failed may do better now; what a change has done is told as it is. */
+  private boolean hasFailedHarmlessly() {
+    return end != null && end.error() != null && call.isHarmless();
   }
 
   /** Hears when the reader's link goes; false when it does not live, or the query does not run. */

@@ -245,6 +245,36 @@ class OutlivingQueriesTest {
   }
 
   @Test
+  void one_that_was_cancelled_is_not_what_the_next_like_it_hears_of() {
+    UUID id = UUID.randomUUID();
+    ScriptedLinks.Reply cancelled = first.query(Life.REQUEST, id, "shop", slow(0.3));
+    awaitActive(1);
+
+    first.cancel();
+    first.close();
+    ScriptedLinks.Reply anew = second.query(Life.REQUEST, id, "shop", slow(0.3));
+
+    assertThat(anew.ok()).hasSize(1);
+    assertThat(fixture.executor.held()).isEmpty();
+    assertThat(cancelled.hasEnded()).isFalse();
+  }
+
+  @Test
+  void a_failure_that_nobody_heard_is_not_what_the_next_like_it_hears() {
+    UUID id = UUID.randomUUID();
+    String failing = "SELECT pg_sleep(0.3)::text, 1 / length(pg_sleep(0)::text)";
+    first.query(Life.REQUEST, id, "shop", failing);
+    awaitActive(1);
+    first.close();
+    awaitActive(0);
+
+    ScriptedLinks.Reply anew = second.query(Life.REQUEST, id, "shop", failing);
+
+    awaitActive(1);
+    assertThat(anew.await().status()).isEqualTo(CallStatus.FAILED);
+  }
+
+  @Test
   void a_change_runs_to_its_end_and_is_not_repeated() {
     UUID id = UUID.randomUUID();
     String change = "INSERT INTO runs SELECT clock_timestamp() FROM pg_sleep(0.8)";
